@@ -104,15 +104,12 @@ class Server(ABC):
         self.stop()
 
     def stop(self) -> None:
-        """End every process and remove the folder. What the server kept was for the tests only."""
+        """End every process at once and remove the folder: nothing in it is worth a flush."""
         for process in self.processes:
-            self._signal(process, signal.SIGTERM)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         for process in self.processes:
-            try:
-                process.wait(timeout=2)
-            except subprocess.TimeoutExpired:
-                self._signal(process, signal.SIGKILL)
-                process.wait()
+            process.wait()
         self.processes.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -165,12 +162,6 @@ class Server(ABC):
             text = path.read_text(errors="replace").splitlines()[-lines:]
             tails.append("\n".join([f"--- {path.name}", *text]))
         return "\n".join(tails)
-
-    @staticmethod
-    def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
 
 
 def free_port() -> int:

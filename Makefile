@@ -1,0 +1,107 @@
+# The two commands: `make demo` and `make test`. `make help` names the others.
+
+PYTHON ?= python3
+PORT ?= 8000
+STORE ?= filesystem
+# One worker per core of a small machine; each worker has its own servers and browser.
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCALSTACK := .venv-localstack
+DEMO := .venv-demo
+DEMO_PYTHON := $(DEMO)/bin/python
+MSGFMT := msgfmt --check --check-accelerators
+
+.DEFAULT_GOAL := help
+.PHONY: help test check lint types js locales check-locales docs pytest coverage bundle \
+        demo packages clean
+
+help: ## Say what the targets do
+	@echo "usage: make TARGET"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# --- the two commands -----------------------------------------------------------------------
+
+test: packages check pytest ## Get what is missing, then run every check and every test
+
+demo: $(DEMO)/.made ## Serve the demo on 127.0.0.1:8000 (PORT=…, STORE=ceph for a real S3)
+ifeq ($(STORE),ceph)
+	@.ci/install-packages radosgw ceph-mon ceph-osd
+	@rm -rf demo/data/ceph
+	@$(DEMO_PYTHON) -m tests.servers.ceph --bucket demo -- $(DEMO_PYTHON) demo/serve.py $(PORT)
+else ifeq ($(STORE),filesystem)
+	@$(DEMO_PYTHON) demo/serve.py $(PORT)
+else
+	$(error STORE is filesystem or ceph, not $(STORE))
+endif
+
+# --- the parts of `make test` ---------------------------------------------------------------
+
+check: lint types js check-locales docs ## Run everything but pytest
+
+lint: $(VENV)/.made ## Ruff: rules and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.made ## Mypy, strict
+	$(BIN)/mypy
+
+js: js/node_modules/.made ## The script: lint, types, tests, and the bundle is not stale
+	npm --prefix js run lint
+	npm --prefix js run types
+	npm --prefix js test
+	npm --prefix js run check
+
+bundle: js/node_modules/.made ## Bundle js/src into s3upload/static
+	npm --prefix js run build
+
+locales: ## Compile the translations
+	@for po in s3upload/locale/*/LC_MESSAGES/*.po; do $(MSGFMT) -o "$${po%.po}.mo" "$$po"; done
+
+check-locales: packages ## The compiled translations are those of the sources
+	@for po in s3upload/locale/*/LC_MESSAGES/*.po; do \
+	  $(MSGFMT) -o - "$$po" | cmp - "$${po%.po}.mo" || { echo "$$po: run make locales"; exit 1; }; \
+	done
+
+docs: $(VENV)/.made ## Build the documentation; a warning is an error
+	$(BIN)/sphinx-build -q -n -W --keep-going docs docs/_build/html
+
+pytest: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## The Python and browser tests (PYTEST_ARGS=…)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+coverage: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## The same in one process, with branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+# --- what they need -------------------------------------------------------------------------
+
+packages:
+	@.ci/install-packages chromium chromedriver radosgw ceph-mon ceph-osd msgfmt node npm
+
+$(VENV)/.made: setup.cfg pyproject.toml
+	@.ci/make-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]'
+	@touch $@
+
+$(LOCALSTACK)/.made: tests/servers/requirements-localstack.txt | $(VENV)/.made
+	@.ci/make-venv $(PYTHON) $(LOCALSTACK)
+	$(BIN)/uv pip install -q --python $(LOCALSTACK)/bin/python -r $<
+	@touch $@
+
+$(DEMO)/.made: setup.cfg pyproject.toml
+	@.ci/make-venv $(PYTHON) $(DEMO)
+	$(DEMO)/bin/pip install -q -e '.[demo]'
+	@touch $@
+
+js/node_modules/.made: js/package.json js/package-lock.json | packages
+	npm --prefix js ci --no-audit --no-fund
+	@touch $@
+
+clean: ## Remove what the targets made; the packages of the system stay
+	rm -rf $(VENV) $(LOCALSTACK) $(DEMO) .tox .mypy_cache .pytest_cache .ruff_cache \
+	  build dist *.egg-info js/node_modules docs/_build demo/data .coverage*

@@ -1,0 +1,76 @@
+from django.core.files.storage import storages
+from django.core.signals import setting_changed
+from django.db import models
+from django.dispatch import receiver
+from django.utils.functional import LazyObject, empty
+
+
+class ArchiveStorage(LazyObject):
+    """STORAGES["archive"], looked up again when a test changes the setting."""
+
+    def _setup(self):
+        self._wrapped = storages["archive"]
+
+
+archive = ArchiveStorage()
+
+
+@receiver(setting_changed)
+def forget_archive(*, setting, **kwargs):
+    if setting in {"STORAGES", "MEDIA_ROOT"}:
+        archive._wrapped = empty
+
+
+def archive_storage():
+    return archive
+
+
+class Document(models.Model):
+    title = models.CharField(max_length=100)
+    file = models.FileField(upload_to="documents/")
+
+    def __str__(self):
+        return self.title
+
+
+class OptionalDocument(models.Model):
+    title = models.CharField(max_length=100)
+    file = models.FileField(upload_to="optional/", blank=True)
+
+
+class Picture(models.Model):
+    title = models.CharField(max_length=100)
+    image = models.ImageField(upload_to="pictures/", width_field="width", height_field="height")
+    width = models.PositiveIntegerField(null=True, editable=False)
+    height = models.PositiveIntegerField(null=True, editable=False)
+
+
+class Gallery(models.Model):
+    title = models.CharField(max_length=100)
+
+    class Meta:
+        verbose_name_plural = "galleries"
+
+    def __str__(self):
+        return self.title
+
+
+class GalleryImage(models.Model):
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="images")
+    image = models.ImageField(upload_to="gallery/")
+    caption = models.CharField(max_length=100, blank=True)
+
+
+class Record(models.Model):
+    """A model whose files go to a storage of their own."""
+
+    file = models.FileField(upload_to="records/", storage=archive_storage)
+
+
+class Attachment(models.Model):
+    """One of several files that are chosen in one field."""
+
+    document = models.ForeignKey(
+        Document, null=True, on_delete=models.CASCADE, related_name="attachments"
+    )
+    file = models.FileField(upload_to="attachments/")
