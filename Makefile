@@ -30,9 +30,9 @@ demo: $(DEMO)/.made ## Serve the demo on 127.0.0.1:8000 (PORT=…, STORE=ceph fo
 ifeq ($(STORE),ceph)
 	@.ci/install-packages radosgw ceph-mon ceph-osd
 	@rm -rf demo/data/ceph
-	@$(DEMO_PYTHON) -m tests.servers.ceph --bucket demo -- $(DEMO_PYTHON) demo/serve.py $(PORT)
+	@$(DEMO_PYTHON) -m tests.servers.ceph --bucket demo -- $(DEMO_PYTHON) demo/manage.py serve $(PORT)
 else ifeq ($(STORE),filesystem)
-	@$(DEMO_PYTHON) demo/serve.py $(PORT)
+	@$(DEMO_PYTHON) demo/manage.py serve $(PORT)
 else
 	$(error STORE is filesystem or ceph, not $(STORE))
 endif
