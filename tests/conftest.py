@@ -30,9 +30,7 @@ our_clients: WeakSet[BaseClient] = WeakSet()
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the test database in a file of this run: servers in threads open it themselves."""
     from django.db import connections
 
@@ -112,9 +110,7 @@ class S3Store:
         return dict(self.client.head_object(Bucket=self.bucket, Key=key))
 
     def keys(self, prefix: str = "") -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=prefix
-        )
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
     def remove(self) -> None:
@@ -122,9 +118,7 @@ class S3Store:
             self.client.delete_object(Bucket=self.bucket, Key=key)
         uploads = self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())
         for upload in uploads:
-            self.client.abort_multipart_upload(
-                Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-            )
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         self.client.delete_bucket(Bucket=self.bucket)
 
 
@@ -161,9 +155,7 @@ def filesystem_store(settings: Any, tmp_path: Path) -> FilesystemStore:
     folder.mkdir()
     settings.MEDIA_ROOT = str(folder)
     settings.S3UPLOAD_DUMMY = True
-    settings.STORAGES = storages_with(
-        settings, default={"BACKEND": "django.core.files.storage.FileSystemStorage"}
-    )
+    settings.STORAGES = storages_with(settings, default={"BACKEND": "django.core.files.storage.FileSystemStorage"})
     return FilesystemStore(folder)
 
 
@@ -254,9 +246,7 @@ class Chrome(webdriver.Chrome):
 
     def wait_for(self, selector: str, timeout: float = 20) -> WebElement:
         """Wait until an element matches, and return the first."""
-        WebDriverWait(self, timeout, 0.05).until(
-            lambda _: self.find_all(selector), f"nothing matches {selector!r}"
-        )
+        WebDriverWait(self, timeout, 0.05).until(lambda _: self.find_all(selector), f"nothing matches {selector!r}")
         return self.find(selector)
 
     def wait_until(self, script: str, *arguments: Any, timeout: float = 20) -> Any:
@@ -272,9 +262,7 @@ class Chrome(webdriver.Chrome):
     def result(self, timeout: float = 30) -> dict[str, Any]:
         """Wait for the test site's page after a save, and return what it says (views.py)."""
         self.wait_for("#result", timeout)
-        value: dict[str, Any] = self.evaluate(
-            "JSON.parse(document.getElementById('result').textContent)"
-        )
+        value: dict[str, Any] = self.evaluate("JSON.parse(document.getElementById('result').textContent)")
         return value
 
     def unexpected_errors(self) -> list[str]:
@@ -285,9 +273,7 @@ class Chrome(webdriver.Chrome):
             if entry["level"] == "SEVERE"
         ]
         return [
-            message
-            for message in messages
-            if not any(re.search(pattern, message) for pattern in self.expected_errors)
+            message for message in messages if not any(re.search(pattern, message) for pattern in self.expected_errors)
         ]
 
 

@@ -113,9 +113,7 @@ class Server(ABC):
         self.processes.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def spawn(
-        self, command: Sequence[str | Path], *, env: dict[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
+    def spawn(self, command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a process in a group of its own, with its output in the folder's `*.log`."""
         with (self.folder / f"{Path(command[0]).name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -148,9 +146,7 @@ class Server(ABC):
                 ended = [p for p in self.processes if p.poll() is not None]
                 if ended or time.monotonic() > deadline:
                     why = f"{ended[0].args!r} ended" if ended else "it does not answer"
-                    raise ServerError(
-                        f"{self.name} did not start: {why}\n{self.log_tail()}"
-                    ) from None
+                    raise ServerError(f"{self.name} did not start: {why}\n{self.log_tail()}") from None
                 time.sleep(0.05)
                 continue
             return
@@ -239,10 +235,6 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the options that every server has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--bucket", default="", help="create this bucket, with CORS")
-    parser.add_argument(
-        "--until-input-ends", action="store_true", help="stop when standard input is closed"
-    )
-    parser.add_argument(
-        "command", nargs="*", help="run this beside the server, which is named in S3_ENDPOINT_URL"
-    )
+    parser.add_argument("--until-input-ends", action="store_true", help="stop when standard input is closed")
+    parser.add_argument("command", nargs="*", help="run this beside the server, which is named in S3_ENDPOINT_URL")
     return parser

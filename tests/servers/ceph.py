@@ -23,9 +23,7 @@ class Ceph(base.Server):
 
     name = "ceph"
 
-    def __init__(
-        self, *, store: str = "memstore", gib: int = 8, rgw: Mapping[str, object] | None = None
-    ) -> None:
+    def __init__(self, *, store: str = "memstore", gib: int = 8, rgw: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self.store = store
         self.gib = gib

@@ -31,9 +31,7 @@ class LocalStack(base.Server):
     name = "localstack"
 
     def start(self) -> base.S3Account:
-        python = Path(
-            os.environ.get("LOCALSTACK_PYTHON") or ROOT / ".venv-localstack" / "bin" / "python"
-        )
+        python = Path(os.environ.get("LOCALSTACK_PYTHON") or ROOT / ".venv-localstack" / "bin" / "python")
         if not python.exists():
             raise base.ServerError(
                 f"LocalStack's environment is missing: there is no {python}. "

@@ -93,12 +93,8 @@ class SeveralForm(forms.Form):
 
 
 class AcceptForm(forms.Form):
-    picture = forms.FileField(
-        required=False, widget=forms.FileInput(attrs={"accept": "image/*,.pdf"})
-    )
-    archive = forms.FileField(
-        required=False, validators=[FileExtensionValidator(["zip", "tar.gz"])]
-    )
+    picture = forms.FileField(required=False, widget=forms.FileInput(attrs={"accept": "image/*,.pdf"}))
+    archive = forms.FileField(required=False, validators=[FileExtensionValidator(["zip", "tar.gz"])])
 
 
 class OptedOutInput(forms.ClearableFileInput):
@@ -144,9 +140,7 @@ FORMS = {
 }
 
 DocumentFormSet = forms.modelformset_factory(models.Document, fields=["title", "file"], extra=2)
-GalleryFormSet = forms.inlineformset_factory(
-    models.Gallery, models.GalleryImage, fields=["image", "caption"], extra=2
-)
+GalleryFormSet = forms.inlineformset_factory(models.Gallery, models.GalleryImage, fields=["image", "caption"], extra=2)
 
 
 class GalleryForm(forms.ModelForm):

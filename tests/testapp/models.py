@@ -70,7 +70,5 @@ class Record(models.Model):
 class Attachment(models.Model):
     """One of several files that are chosen in one field."""
 
-    document = models.ForeignKey(
-        Document, null=True, on_delete=models.CASCADE, related_name="attachments"
-    )
+    document = models.ForeignKey(Document, null=True, on_delete=models.CASCADE, related_name="attachments")
     file = models.FileField(upload_to="attachments/")

@@ -136,9 +136,7 @@ async def async_document(request):
 
 
 def document_formset(request):
-    formset = DocumentFormSet(
-        request.POST or None, request.FILES or None, queryset=models.Document.objects.none()
-    )
+    formset = DocumentFormSet(request.POST or None, request.FILES or None, queryset=models.Document.objects.none())
     if request.method == "POST" and formset.is_valid():
         return saved(request, [document.file.name for document in formset.save()])
     return render(request, "testapp/formset.html", {"formset": formset})
