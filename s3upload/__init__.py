@@ -1,0 +1,1 @@
+"""Files chosen in unmodified Django forms go straight to the object store."""

@@ -1,0 +1,189 @@
+"""What can be set wrong, said by ``manage.py check``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
+from django.core.checks import Warning as CheckWarning
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import models
+from django.middleware.csrf import CsrfViewMiddleware
+from django.urls import Resolver404, resolve
+from django.utils.module_loading import import_string
+
+from .backends import backend_class_for
+from .backends.filesystem import FileSystemBackend
+from .conf import conf
+from .middleware import S3UploadMiddleware
+
+KNOWN_BEFORE = (SessionMiddleware, CsrfViewMiddleware, AuthenticationMiddleware)
+
+
+def register() -> None:
+    """Register the checks; again makes no difference."""
+    checks.register(check_settings, Tags.files)
+    checks.register(check_middleware, Tags.files)
+    checks.register(check_storages, Tags.files)
+    checks.register(check_endpoint, Tags.urls)
+    checks.register(check_dummy, Tags.security, deploy=True)
+
+
+def check_dummy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """The dummy has no place in production."""
+    default = _import(conf.storages.get("default", {}).get("BACKEND", ""))
+    if conf.DUMMY or (isinstance(default, type) and issubclass(default, FileSystemStorage)):
+        yield Error(
+            "The filesystem dummy backend of s3upload must not be used in production.",
+            hint='Set STORAGES["default"] to s3upload.storage.S3UploadStorage, and do not set S3UPLOAD_DUMMY. A site '
+            "that keeps its files on disk on purpose adds this id to SILENCED_SYSTEM_CHECKS: without DEBUG the "
+            "dummy does not serve.",
+            id="s3upload.E001",
+        )
+
+
+def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """The middleware is there, behind those that know who is asking."""
+    classes = [_import(path) for path in conf.middleware]
+    position = _position(classes, S3UploadMiddleware)
+    if position is None:
+        yield Error(
+            "s3upload is installed, but its middleware is not in MIDDLEWARE.",
+            hint='Add "s3upload.middleware.S3UploadMiddleware" behind the authentication middleware.',
+            id="s3upload.E002",
+        )
+        return
+    for known in KNOWN_BEFORE:
+        before = _position(classes, known)
+        if before is not None and before > position:
+            yield Error(
+                f"{known.__name__} comes after S3UploadMiddleware in MIDDLEWARE.",
+                hint=f'Move "s3upload.middleware.S3UploadMiddleware" behind {known.__name__}: the presign endpoint '
+                "must know who is asking.",
+                id="s3upload.E003",
+            )
+    if all(_position(classes, known) is None for known in (SessionMiddleware, CsrfViewMiddleware)):
+        yield CheckWarning(
+            "Uploads are bound to nobody: MIDDLEWARE has neither sessions nor CSRF protection.",
+            hint='Add "django.middleware.csrf.CsrfViewMiddleware" before S3UploadMiddleware.',
+            id="s3upload.W004",
+        )
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Every setting has a value that makes sense."""
+    for name, (is_valid, expected) in VALID.items():
+        value = getattr(conf, name)
+        if not is_valid(value):
+            yield Error(
+                f"S3UPLOAD_{name} is {value!r}.",
+                hint=f"It should be {expected}.",
+                id="s3upload.E005",
+            )
+    if isinstance(conf.AUTHORIZE, str) and not callable(_import(conf.AUTHORIZE)):
+        yield Error(
+            f"S3UPLOAD_AUTHORIZE is {conf.AUTHORIZE!r}, where nothing can be called.",
+            hint="It should be the dotted path of a function (request, policy, file) that raises PermissionDenied "
+            "to refuse.",
+            id="s3upload.E006",
+        )
+
+
+def check_endpoint(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """No URL of the site has the path of the endpoint."""
+    if not (_is_path(conf.ENDPOINT) and conf.has_urls):
+        return
+    match = _resolve(conf.ENDPOINT + "presign/") or _resolve(conf.ENDPOINT)
+    # A pattern that matches everything was written for the paths that nothing else serves.
+    anything = _resolve(f"/{secrets.token_hex(16)}/")
+    if match is not None and match != anything:
+        yield CheckWarning(
+            f"The URL pattern {match!r} of the site can't be reached below the presign endpoint, {conf.ENDPOINT!r}.",
+            hint="Set S3UPLOAD_ENDPOINT to a path that the site does not use.",
+            id="s3upload.W007",
+        )
+
+
+def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Storages on S3 save by copying."""
+    hint = "Use s3upload.storage.S3UploadStorage, or a subclass of it, with the same options: it saves by a copy."
+    default = _import(conf.storages.get("default", {}).get("BACKEND", ""))
+    if isinstance(default, type) and _sends_twice(default):
+        yield CheckWarning(
+            'STORAGES["default"] sends every byte of an uploaded file to S3 a second time.',
+            hint=hint,
+            id="s3upload.W008",
+        )
+    for model in apps.get_models():
+        for field in model._meta.local_fields:
+            if (
+                isinstance(field, models.FileField)
+                and field.storage is not default_storage
+                and _sends_twice(field.storage.__class__)
+            ):
+                yield CheckWarning(
+                    "The storage of this field sends every byte of an uploaded file to S3 a second time.",
+                    obj=field,
+                    hint=hint,
+                    id="s3upload.W008",
+                )
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > 2 and value.startswith("/") and value.endswith("/")
+
+
+def _is_prefix(value: Any) -> bool:
+    return isinstance(value, str) and all(part not in ("", ".", "..") for part in value.strip("/").split("/"))
+
+
+VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "PREFIX": (_is_prefix, 'a key prefix such as "tmp/s3upload", without empty parts and dots'),
+    "ENDPOINT": (_is_path, 'a path that begins and ends with "/", such as "/__s3upload__/"'),
+    "MAX_SIZE": (lambda value: type(value) is int and value > 0, "a number of bytes, above 0"),
+    "AUTHORIZE": (lambda value: value is None or isinstance(value, str), "None or the dotted path of a function"),
+    "REPLACE_WIDGETS": (lambda value: isinstance(value, bool), "True or False"),
+    "UPLOAD_ON": (lambda value: value in ("select", "submit"), '"select" or "submit"'),
+    "DUMMY": (lambda value: value is None or isinstance(value, bool), "True, False, or None: as DEBUG says"),
+    "PUBLIC_ENDPOINT_URL": (
+        lambda value: value is None or (isinstance(value, str) and value.startswith(("http://", "https://"))),
+        "None or an address that begins with https:// or http://",
+    ),
+    "METHOD": (lambda value: value in ("POST", "PUT"), '"POST" or "PUT"'),
+}
+
+
+def _import(path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError:
+        return None
+
+
+def _position(classes: list[Any], wanted: type) -> int | None:
+    for position, cls in enumerate(classes):
+        if isinstance(cls, type) and issubclass(cls, wanted):
+            return position
+    return None
+
+
+def _sends_twice(storage_class: type) -> bool:
+    if backend_class_for(storage_class) in (None, FileSystemBackend):
+        return False
+    # Not at the top: boto3 is imported where there is a storage that needs it.
+    from .storage import S3UploadStorage
+
+    return not issubclass(storage_class, S3UploadStorage)
+
+
+def _resolve(path: str) -> str | None:
+    try:
+        return resolve(path).route
+    except Resolver404:
+        return None

@@ -1,0 +1,326 @@
+"""
+The lazy uploaded file, and what the files of one request share.
+
+Nothing is asked of the store before somebody looks at a file; then it is asked about all files of the request at once.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import IO, Any, Self, cast
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import connections, transaction
+
+from .backends import backend_named
+from .backends.base import Backend, Stat
+from .backends.filesystem import FileSystemBackend
+from .exceptions import UnusableUpload, UploadChanged, UploadForeign, UploadGone
+from .tokens import Token
+
+logger = logging.getLogger(__name__)
+
+FIRST_READ = 64 * 1024
+"""Bytes that a reader fetches first: enough for the header of an image."""
+
+LARGEST_READ = 4 * 1024**2
+"""Bytes that a reader fetches at once, and holds, at most."""
+
+PARALLEL_STATS = 16
+
+
+class ObjectReader(io.RawIOBase):
+    """
+    A seekable stream over an object that is read by range.
+
+    Reads ahead, twice as far each time that reading went on where it had stopped.
+
+    :param fetch: returns up to ``size`` bytes from ``start`` on, given ``(start, size)``.
+    :param size: of the object, in bytes.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch = fetch
+        self._size = size
+        self._position = 0
+        self._window = b""
+        self._window_start = 0
+        self._ahead = FIRST_READ
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"can't seek to {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        if self.closed:
+            raise ValueError("the file is closed")
+        target = memoryview(buffer).cast("B")
+        if self._position >= self._size or not len(target):
+            return 0
+        offset = self._position - self._window_start
+        if not 0 <= offset < len(self._window):
+            self._read_ahead()
+            offset = 0
+        data = memoryview(self._window)[offset : offset + len(target)]
+        target[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _read_ahead(self) -> None:
+        goes_on = self._window and self._position == self._window_start + len(self._window)
+        self._ahead = min(self._ahead * 2, LARGEST_READ) if goes_on else FIRST_READ
+        self._window = b""  # not two of them at a time
+        self._window = self._fetch(self._position, min(self._ahead, self._size - self._position))
+        self._window_start = self._position
+        if not self._window:
+            raise UploadChanged("the object is shorter than it was")
+
+
+class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
+    """
+    A file that the browser sent straight to the store: a full ``UploadedFile``, whose bytes are fetched when read.
+
+    Looking at :attr:`size`, or reading, raises an :class:`~s3upload.exceptions.UnusableUpload`, which forms show on
+    the field, when the object is gone, was changed, has expired or belongs to somebody else.
+
+    :param token: the verified token.
+    :param signed: the token as posted, to be rendered again when the form has an error.
+    :param uploads: the other files of the request.
+    :param error: why it can't be used, when that is known already.
+    """
+
+    charset = None
+    image: Any
+    """Pillow's image, when a form's ``ImageField`` has looked at the file."""
+
+    def __init__(
+        self,
+        token: Token,
+        signed: str,
+        uploads: RequestUploads,
+        error: UnusableUpload | None = None,
+    ) -> None:
+        self._stream: IO[Any] | None = None
+        # Not UploadedFile's, which sets the size.
+        super(UploadedFile, self).__init__(None, token.name)
+        self.token = token
+        self.signed_token = signed
+        self.content_type = token.content_type
+        self.content_type_extra = {}
+        self.rejected = False
+        self._released = False
+        self._uploads = uploads
+        self._stat: Stat | None = None
+        self._error = error
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the store that has the object."""
+        try:
+            return backend_named(self.token.storage)
+        except LookupError as error:
+            raise UploadGone(str(error)) from error
+
+    @property
+    def stat(self) -> Stat:
+        """What the store knew of the object when it was first asked; pinned from then on."""
+        if self._stat is None and self._error is None:
+            self._uploads.ask_store()
+        if self._stat is None:
+            raise self._error or UploadGone("the store was not asked")
+        return self._stat
+
+    @property
+    def size(self) -> int:
+        """Bytes. The first look at it asks the store."""
+        return self.stat.size
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a form that comes back with an error still has this upload."""
+        return not (self.rejected or self.is_stored or self._error)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether a storage has saved it."""
+        return self._released
+
+    @property
+    def file(self) -> IO[Any]:
+        """The stream; made when first read."""
+        if self._stream is None:
+            stat = self.stat
+            reader = ObjectReader(partial(self.backend.read, self.token.key, stat.etag), stat.size)
+            self._stream = cast("IO[Any]", io.BufferedReader(reader))
+        return self._stream
+
+    @file.setter
+    def file(self, value: IO[Any] | None) -> None:
+        self._stream = value
+
+    @property
+    def closed(self) -> bool:
+        return self._stream is not None and self._stream.closed
+
+    def open(self, mode: str | None = None) -> Self:  # type: ignore[override]
+        """
+        Go to the beginning of the file, reopening it when it was closed.
+
+        :param mode: only reading is possible; ``"rb"`` when left out.
+        :raises ValueError: for any other mode.
+        """
+        if mode not in (None, "r", "rb"):
+            raise ValueError(f"an uploaded file can only be read; mode {mode!r} was asked for, use 'rb'")
+        if self.closed:
+            self._stream = None
+        elif self._stream is not None:
+            self._stream.seek(0)
+        return self
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def release(self) -> None:
+        """Have the pending object deleted once the transaction commits; for storages that have saved the file."""
+        self._released = True
+        after_commit(partial(self._uploads.discard, self))
+
+    def look(self, is_owner: Callable[[str], bool]) -> None:
+        """Ask the store about the object, and remember the answer."""
+        try:
+            if not is_owner(self.token.owner):
+                raise UploadForeign("another owner")
+            stat = self.backend.stat(self.token.key)
+            if stat.size != self.token.size or stat.content_type not in (None, self.token.content_type):
+                raise UploadChanged("another size or type than agreed")
+        except UnusableUpload as error:
+            logger.warning("an upload to %r can't be used: %s (%s)", self.token.field, error.code, error.detail)
+            self._error = error
+        else:
+            self._stat = stat
+
+    @property
+    def is_open_question(self) -> bool:
+        """Whether the store has not been asked about it yet."""
+        return self._stat is None and self._error is None
+
+
+class LocalUploadedFile(DirectUploadedFile):
+    """A file that the browser sent to the dummy: ``FileSystemStorage`` moves it into place instead of reading it."""
+
+    @property
+    def backend(self) -> FileSystemBackend:
+        return cast("FileSystemBackend", super().backend)
+
+    def temporary_file_path(self) -> str:
+        """Return a path that may be moved away; the pending object stays until the transaction commits."""
+        _ = self.stat
+        self._link = self.backend.link(self.token.key)
+        self.release()
+        return self._link
+
+    @property
+    def is_stored(self) -> bool:
+        # Who asks for the path need not move it: Pillow does not.
+        return super().is_stored and not os.path.exists(self._link)
+
+
+class RequestUploads:
+    """
+    What the uploaded files of one request share: one look at the store, one batch of deletions.
+
+    :param identities: returns the identities of who sent the request; called when a file is first looked at.
+    """
+
+    def __init__(self, identities: Callable[[], frozenset[str]]) -> None:
+        self._identities = identities
+        self._files: list[DirectUploadedFile] = []
+        self._discarded: list[DirectUploadedFile] | None = []
+
+    def add(self, token: Token, signed: str, error: UnusableUpload | None = None) -> DirectUploadedFile:
+        """
+        Add a verified token of the request.
+
+        :param signed: the token as posted.
+        :param error: why it can't be used, when that is known already.
+        """
+        file_class = LocalUploadedFile if _is_local(token) else DirectUploadedFile
+        file = file_class(token, signed, self, error)
+        self._files.append(file)
+        return file
+
+    def ask_store(self) -> None:
+        """Ask about all files that nothing is known of yet, in parallel."""
+        open_questions = [file for file in self._files if file.is_open_question]
+        owns = self._owners.__contains__
+        if len(open_questions) == 1:
+            open_questions[0].look(owns)
+            return
+        with ThreadPoolExecutor(max_workers=min(len(open_questions), PARALLEL_STATS)) as pool:
+            list(pool.map(lambda file: file.look(owns), open_questions))
+
+    @cached_property
+    def _owners(self) -> frozenset[str]:
+        return self._identities()
+
+    def discard(self, file: DirectUploadedFile) -> None:
+        """Have a pending object deleted at the end of the request, or now when that is over."""
+        if self._discarded is None:
+            _delete([file])
+        else:
+            self._discarded.append(file)
+
+    def finish(self, *, delete: bool) -> None:
+        """
+        End the request: delete the pending objects that were saved.
+
+        :param delete: ``False`` leaves them to the store's lifecycle rule, as after a request that failed.
+        """
+        discarded, self._discarded = self._discarded or [], None
+        if delete:
+            _delete([file for file in discarded if file.is_stored])
+
+
+def after_commit(callback: Callable[[], object]) -> None:
+    """Call back when every transaction that is open now has committed; at once when there is none."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            callback = partial(transaction.on_commit, callback, using=connection.alias)
+    callback()
+
+
+def _is_local(token: Token) -> bool:
+    try:
+        return isinstance(backend_named(token.storage), FileSystemBackend)
+    except LookupError:
+        return False
+
+
+def _delete(files: list[DirectUploadedFile]) -> None:
+    keys_by_backend: dict[Backend, list[str]] = {}
+    for file in files:
+        keys_by_backend.setdefault(file.backend, []).append(file.token.key)
+    for backend, keys in keys_by_backend.items():
+        try:
+            backend.delete(keys)
+        except UnusableUpload as error:
+            # The file is saved; what is left over is expired by the store, or by the clean-up.
+            logger.warning("%d pending objects were not deleted: %s", len(keys), error.detail)

@@ -1,0 +1,144 @@
+"""The posted tokens become uploaded files; requests for the presign endpoint go to its view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.core.exceptions import TooManyFilesSent
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from .conf import conf
+from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadExpired, UploadForeign
+from .files import DirectUploadedFile, RequestUploads
+from .owners import identities_of
+from .policy import field_identity
+from .tokens import SUFFIX, Token
+from .views import endpoint, is_for_endpoint
+
+logger = logging.getLogger(__name__)
+
+FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+
+
+class S3UploadMiddleware:
+    """
+    Serves the presign endpoint, and puts the files that browsers sent to the store into ``request.FILES``.
+
+    Goes behind the middleware that knows who is asking: sessions, CSRF protection, authentication.
+
+    :param get_response: the rest of the site, sync or async.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        return self._answer_async(request) if self._is_async else self._answer(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if is_for_endpoint(request):
+            return endpoint(request)
+        prepare(request)
+        response: HttpResponseBase = self.get_response(request)
+        finish(request, response)
+        return response
+
+    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        if is_for_endpoint(request):
+            return await sync_to_async(endpoint)(request)
+        prepare(request)
+        response: HttpResponseBase = await self.get_response(request)
+        if uploads_of(request) is not None:
+            await sync_to_async(finish)(request, response)
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer with 503 when a view could not reach the store."""
+        if isinstance(exception, StoreUnavailable):
+            return HttpResponse(exception.message, status=503, content_type="text/plain; charset=utf-8")
+        return None
+
+
+def prepare(request: HttpRequest) -> None:
+    """
+    Have the tokens claimed when the form is parsed.
+
+    Until somebody looks at the form, nothing is read: a view can still set upload handlers, or read the stream.
+    """
+    if request.method == "POST" and request.content_type in FORM_TYPES:
+        request._load_post_and_files = partial(_load_post_and_files, request)  # type: ignore[method-assign]
+
+
+def uploads_of(request: HttpRequest) -> RequestUploads | None:
+    """Return the uploads of a request; ``None`` when it has none, or nobody has looked at its form."""
+    return getattr(request, "s3upload", None)
+
+
+def finish(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Delete the pending objects that were saved."""
+    uploads = uploads_of(request)
+    if uploads is not None:
+        uploads.finish(delete=response.status_code < 500)
+
+
+def _load_post_and_files(request: HttpRequest) -> None:
+    type(request)._load_post_and_files(request)
+    claim(request)
+
+
+def claim(request: HttpRequest) -> None:
+    """
+    Turn the posted tokens of a parsed form into uploaded files, under the names of their fields, in order.
+
+    Asks nothing of the store. A token that has expired, or was given out for another field, becomes a file that can't
+    be used: the form says so on its field.
+
+    :raises Forged: when a token was not signed by this site.
+    :raises TooManyFilesSent: when there are more than Django allows in a form.
+    """
+    posted = [(name, values) for name, values in request.POST.lists() if name.endswith(SUFFIX)]
+    if not posted:
+        return
+    if conf.max_files is not None and sum(len(values) for _name, values in posted) > conf.max_files:
+        raise TooManyFilesSent("The number of uploaded files exceeded settings.DATA_UPLOAD_MAX_NUMBER_FILES.")
+    # What follows is no form data to a view, and has no place in its error reports.
+    _remove(request, [name for name, _values in posted])
+    uploads = RequestUploads(partial(identities_of, request))
+    request.s3upload = uploads  # type: ignore[attr-defined]
+    for entry, values in posted:
+        name = entry.removesuffix(SUFFIX)
+        for value in filter(None, values):
+            request.FILES.appendlist(name, _claimed(uploads, value, name))
+
+
+def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedFile:
+    try:
+        token, expired = Token.unsign(signed)
+    except Forged:
+        logger.warning("a forged token was posted for %r", name)
+        raise
+    error: UnusableUpload | None = None
+    if token.field != field_identity(name):
+        error = UploadForeign(f"a token for {token.field!r} was posted for {name!r}")
+    elif expired:
+        error = UploadExpired()
+    return uploads.add(token, signed, error)
+
+
+def _remove(request: HttpRequest, names: list[str]) -> None:
+    post = request.POST.copy()
+    for name in names:
+        del post[name]
+    post._mutable = False
+    request.POST = post  # type: ignore[assignment]

@@ -1,0 +1,88 @@
+"""
+Who a token belongs to: the user, else the session, else the browser that holds the CSRF cookie.
+
+An identity is a keyed digest, so that a token tells nobody a session key or a user's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+from django.db import connections
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware, get_token
+from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
+
+from .conf import conf
+
+SALT = "s3upload.owner"
+
+ANYONE = ""
+"""The owner where the site has neither sessions nor CSRF protection; a system check warns of it."""
+
+_T = TypeVar("_T")
+
+
+def owner_of(request: HttpRequest) -> str:
+    """Return the identity that a new token is bound to; sets the CSRF cookie where there is nothing else."""
+    known = _identities(request)
+    if known:
+        return known[0]
+    if not _has_csrf_protection(conf.middleware):
+        return ANYONE
+    get_token(request)
+    return _identities(request)[0]
+
+
+def identities_of(request: HttpRequest) -> frozenset[str]:
+    """
+    Return every identity that the sender of a request has.
+
+    All of them count, since somebody may have got a session between choosing a file and posting the form.
+    """
+    known = frozenset(_outside_event_loop(lambda: _identities(request)))
+    return known if _has_csrf_protection(conf.middleware) else known | {ANYONE}
+
+
+def _identities(request: HttpRequest) -> list[str]:
+    user = getattr(request, "user", None)
+    session = getattr(request, "session", None)
+    candidates = [
+        ("user", user.pk if user is not None and user.is_authenticated else None),
+        ("session", getattr(session, "session_key", None)),
+        ("csrf", request.META.get("CSRF_COOKIE")),
+    ]
+    return [_digest(kind, str(value)) for kind, value in candidates if value is not None]
+
+
+def _digest(kind: str, value: str) -> str:
+    return salted_hmac(SALT, f"{kind}:{value}", algorithm="sha256").hexdigest()[:32]
+
+
+@cache
+def _has_csrf_protection(middleware: tuple[str, ...]) -> bool:
+    classes = (import_string(path) for path in middleware)
+    return any(isinstance(cls, type) and issubclass(cls, CsrfViewMiddleware) for cls in classes)
+
+
+def _outside_event_loop(call: Callable[[], _T]) -> _T:
+    # An async view may look at a file in the event loop, where Django lets nobody read a session from the database.
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+
+    def call_and_disconnect() -> _T:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(contextvars.copy_context().run, call_and_disconnect).result()

@@ -1,0 +1,201 @@
+"""What may be uploaded through one field. Pure: knows no request and no store."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from dataclasses import astuple, dataclass
+from typing import cast
+
+from django.core import signing
+from django.core.exceptions import SuspiciousFileOperation
+from django.http.multipartparser import MultiPartParser
+from django.template.defaultfilters import filesizeformat
+from django.utils.text import get_valid_filename
+from django.utils.translation import gettext as _
+
+from .conf import POLICY_AGE
+from .exceptions import Expired, Forged, Refused
+
+SALT = "s3upload.policy"
+
+DEFAULT_TYPE = "application/octet-stream"
+
+FALLBACK_NAME = "file"
+
+SCRIPTABLE_TYPES = frozenset(
+    {
+        "application/ecmascript",
+        "application/javascript",
+        "application/xhtml+xml",
+        "application/xml",
+        "image/svg+xml",
+        "text/ecmascript",
+        "text/html",
+        "text/javascript",
+        "text/xml",
+        "text/xsl",
+    }
+)
+"""Types that a browser may run as a page of the site: for them the declared type counts for nothing."""
+
+# RFC 9110, section 8.3.1: type "/" subtype, each a token. Parameters are dropped before.
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
+
+_FORM_INDEX = re.compile(r"-(?:\d+|__prefix__)-")
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenFile:
+    """
+    A file that somebody chose, as the browser describes it.
+
+    :param name: its name, cleaned.
+    :param size: bytes.
+    :param type: the declared media type; may be empty.
+    """
+
+    name: str
+    size: int
+    type: str
+
+    @property
+    def content_type(self) -> str:
+        """The media type that the server decides on: the declared one, unless it could make the file a script."""
+        guessed = self._guessed_type
+        declared = self._declared_type
+        if declared in ("", DEFAULT_TYPE) or {guessed, declared} & SCRIPTABLE_TYPES:
+            return guessed or DEFAULT_TYPE
+        return declared
+
+    @property
+    def possible_types(self) -> set[str]:
+        """The media types under which a policy may accept the file: systems name one kind of file differently."""
+        decided = self.content_type
+        return {decided} if decided in SCRIPTABLE_TYPES else {decided, self._guessed_type or decided}
+
+    @property
+    def _guessed_type(self) -> str | None:
+        return mimetypes.guess_type(self.name)[0]
+
+    @property
+    def _declared_type(self) -> str:
+        declared = self.type.partition(";")[0].strip().lower()
+        return declared if _MEDIA_TYPE.fullmatch(declared) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    What may be uploaded through one field.
+
+    :param field: the name of the input, without the numbers of a formset (see :func:`field_identity`).
+    :param storage: the name of the storage that the files are for (see :mod:`s3upload.backends`).
+    :param max_size: the largest file, in bytes.
+    :param accept: the input's ``accept`` attribute: media types, ``type/*`` and extensions, by comma; empty for any.
+    :param extensions: extensions without dot, lower case, one of which is required; ``None`` for any.
+    """
+
+    field: str
+    storage: str
+    max_size: int
+    accept: str = ""
+    extensions: tuple[str, ...] | None = None
+
+    def sign(self) -> str:
+        """Return the policy as the signed text that goes into the page."""
+        return signing.dumps(astuple(self), salt=SALT)
+
+    @classmethod
+    def unsign(cls, signed: str) -> Policy:
+        """
+        Return the policy of a page.
+
+        :raises Forged: when the text was not signed by this site.
+        :raises Expired: when it was, more than ``POLICY_AGE`` seconds ago.
+        """
+        try:
+            field, storage, max_size, accept, extensions = signing.loads(signed, salt=SALT, max_age=POLICY_AGE)
+        except signing.SignatureExpired as error:
+            raise Expired from error
+        except (signing.BadSignature, ValueError, TypeError) as error:
+            raise Forged from error
+        return cls(field, storage, max_size, accept, None if extensions is None else tuple(extensions))
+
+    def check(self, file: ChosenFile) -> None:
+        """
+        Check a chosen file against the policy.
+
+        :raises Refused: when it is too large or of another type; the message says what is allowed.
+        """
+        if file.size > self.max_size:
+            raise Refused(
+                _("The file is too large (%(size)s). At most %(max_size)s are allowed.")
+                % {"size": filesizeformat(file.size), "max_size": filesizeformat(self.max_size)},
+                code="max_size",
+            )
+        if not (self._accepts(file) and self._has_extension(file)):
+            raise Refused(
+                _("Files of this type are not accepted here. Accepted: %(accepted)s.")
+                % {"accepted": ", ".join(self._accepted())},
+                code="type",
+            )
+
+    def _accepts(self, file: ChosenFile) -> bool:
+        specifiers = self._specifiers()
+        name = file.name.lower()
+        return not specifiers or any(
+            name.endswith(specifier) if specifier.startswith(".") else _type_matches(specifier, file.possible_types)
+            for specifier in specifiers
+        )
+
+    def _has_extension(self, file: ChosenFile) -> bool:
+        if self.extensions is None:
+            return True
+        _stem, dot, extension = file.name.lower().rpartition(".")
+        return bool(dot) and extension in self.extensions
+
+    def _specifiers(self) -> list[str]:
+        # https://html.spec.whatwg.org/multipage/input.html#attr-input-accept; what is no specifier is ignored
+        # there as well.
+        specifiers = (specifier.strip().lower() for specifier in self.accept.split(","))
+        return [specifier for specifier in specifiers if specifier.startswith(".") or "/" in specifier]
+
+    def _accepted(self) -> list[str]:
+        if self.extensions is None:
+            return self._specifiers()
+        return [f".{extension}" for extension in self.extensions]
+
+
+def clean_file_name(name: str) -> str:
+    """
+    Return a file's name as Django cleans it when the file comes with the form.
+
+    A name that Django would make nothing of, and drop the file, becomes ``"file"``.
+    """
+    cleaned = MultiPartParser.sanitize_file_name(cast("MultiPartParser", None), name) or FALLBACK_NAME
+    try:
+        get_valid_filename(cleaned)
+    except SuspiciousFileOperation:
+        return FALLBACK_NAME
+    return cleaned
+
+
+def field_identity(name: str) -> str:
+    """
+    Return the name of a field without the numbers of its formset.
+
+    Formsets renumber their rows when one is added or removed, after the policy was rendered.
+
+    >>> field_identity("images-3-file") == field_identity("images-__prefix__-file")
+    True
+    """
+    return _FORM_INDEX.sub("-#-", name)
+
+
+def _type_matches(specifier: str, types: set[str]) -> bool:
+    if specifier == "*/*":
+        return True
+    if specifier.endswith("/*"):
+        return any(type_.startswith(specifier[:-1]) for type_ in types)
+    return specifier in types

@@ -1,0 +1,74 @@
+"""The claim check for one uploaded object. Pure: knows no request and no store."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from django.core import signing
+
+from .conf import TOKEN_AGE
+from .exceptions import Forged
+
+SALT = "s3upload.token"
+
+SUFFIX = "-s3upload"
+"""Ends the names of the entries that tokens are posted under."""
+
+MAX_LENGTH = 8192
+"""Characters; with the longest file name a token stays below it."""
+
+
+def entry_name(name: str) -> str:
+    """Given the name of a file input, return the name that its tokens are posted under."""
+    return name + SUFFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    The claim check for one uploaded object.
+
+    :param storage: the name of the storage that holds the object (see :mod:`s3upload.backends`).
+    :param key: the object's name below the storage's location.
+    :param name: the file's original name, cleaned.
+    :param size: bytes.
+    :param content_type: the media type that the server decided on.
+    :param field: the field it was uploaded through (see :func:`s3upload.policy.field_identity`).
+    :param owner: who uploaded it (see :mod:`s3upload.owners`).
+    """
+
+    storage: str
+    key: str
+    name: str
+    size: int
+    content_type: str
+    field: str
+    owner: str
+
+    def sign(self, salt: str = SALT) -> str:
+        """
+        Return the token as the signed text that the form posts.
+
+        :param salt: the purpose; a token signed for one is forged for any other.
+        """
+        return signing.dumps(astuple(self), salt=salt)
+
+    @classmethod
+    def unsign(cls, signed: str, salt: str = SALT, max_age: int = TOKEN_AGE) -> tuple[Token, bool]:
+        """
+        Return a token, and whether it has expired.
+
+        :param signed: the text that came back.
+        :param salt: the purpose that it must have been signed for.
+        :param max_age: seconds after which it has expired.
+        :raises Forged: when the text was not signed by this site.
+        """
+        if len(signed) > MAX_LENGTH:
+            raise Forged
+        try:
+            try:
+                return cls(*signing.loads(signed, salt=salt, max_age=max_age)), False
+            except signing.SignatureExpired:
+                return cls(*signing.loads(signed, salt=salt)), True
+        except (signing.BadSignature, ValueError, TypeError) as error:
+            raise Forged from error

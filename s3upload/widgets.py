@@ -1,0 +1,226 @@
+"""
+What file inputs render, and how their fields come back with the upload when the form has an error.
+
+Django has no hook for any of this, and forms are made before apps are ready: so the methods below are given to
+Django's own ``FileInput``, ``FileField`` and ``ImageField``, once, when the app is ready. Each calls what it replaces,
+and does nothing more for a widget that is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.validators import FileExtensionValidator
+from django.db import models
+from django.forms import BaseForm, BoundField, FileField, FileInput, ImageField
+from django.forms.widgets import Media, Script
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from .backends import DEFAULT, storage_name, takes_uploads
+from .conf import conf
+from .exceptions import UploadForeign
+from .files import DirectUploadedFile
+from .policy import ChosenFile, Policy, field_identity
+from .tokens import entry_name
+
+SCRIPT = Script("s3upload/s3upload.js", type="module")
+
+
+def install() -> None:
+    """Give Django's classes the methods of this module; again makes no difference."""
+    for cls, methods in METHODS.items():
+        for name, method in methods.items():
+            setattr(cls, name, method)
+
+
+def replaces(widget: FileInput) -> bool:
+    """
+    Return whether files chosen in a widget are to go straight to the store.
+
+    Its attribute ``s3upload`` (``True`` or ``False``) says so; else the setting ``S3UPLOAD_REPLACE_WIDGETS``.
+    """
+    choice = getattr(widget, "s3upload", None)
+    return bool(conf.REPLACE_WIDGETS if choice is None else choice)
+
+
+def policy_for(widget: FileInput, name: str) -> Policy:
+    """
+    Return what may be uploaded through a widget.
+
+    :param name: of the input.
+    """
+    bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
+    validators: list[Any] = []
+    storage = DEFAULT
+    accept = widget.attrs.get("accept", "")
+    if bound_field is not None:
+        validators += bound_field.field.validators
+        model_field = _model_field(bound_field.form, bound_field.name)
+        if model_field is not None:
+            validators += model_field.validators
+            storage = storage_name(model_field)
+    sizes = [getattr(validator, "max_size", None) for validator in validators]
+    sizes += [conf.MAX_SIZE, getattr(widget, "s3upload_max_size", None)]
+    extensions = [
+        validator.allowed_extensions
+        for validator in validators
+        if isinstance(validator, FileExtensionValidator) and validator.allowed_extensions is not None
+    ]
+    return Policy(
+        field=field_identity(name),
+        storage=storage,
+        max_size=min(size for size in sizes if isinstance(size, int)),
+        accept=accept,
+        extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
+    )
+
+
+def kept_uploads(widget: FileInput) -> list[DirectUploadedFile]:
+    """Return the uploads that a form which comes back with an error still has."""
+    bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
+    if bound_field is None or not bound_field.form.is_bound:
+        return []
+    return [upload for upload in posted_uploads(bound_field) if upload.is_kept]
+
+
+def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
+    """Return the uploads that were posted for a field."""
+    files = bound_field.form.files
+    name = bound_field.html_name
+    posted = files.getlist(name) if hasattr(files, "getlist") else [files.get(name)]
+    return [file for file in posted if isinstance(file, DirectUploadedFile)]
+
+
+# Methods of FileInput. It has none of its own by these names.
+
+
+def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    context: dict[str, Any] = super(FileInput, self).get_context(name, value, attrs)
+    if not replaces(self):
+        return context
+    policy = policy_for(self, name)
+    if takes_uploads(policy.storage):
+        rendered = context["widget"]["attrs"]
+        rendered["data-s3upload-policy"] = policy.sign()
+        rendered["data-s3upload-endpoint"] = conf.endpoint_url
+        rendered["data-s3upload-on"] = conf.UPLOAD_ON
+        if kept_uploads(self) and rendered.pop("required", False):
+            rendered["data-s3upload-required"] = True
+    return context
+
+
+def render(
+    self: FileInput, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+) -> SafeString:
+    html = super(FileInput, self).render(name, value, attrs, renderer)
+    if "data-s3upload-policy" not in html:
+        return html
+    form = {**self.attrs, **(attrs or {})}.get("form")
+    kept = format_html_join(
+        "",
+        '<input type="hidden" name="{}" value="{}" data-s3upload-name="{}" data-s3upload-size="{}"{}>',
+        (
+            (
+                entry_name(name),
+                upload.signed_token,
+                upload.name,
+                upload.token.size,
+                format_html(' form="{}"', form) if form else "",
+            )
+            for upload in kept_uploads(self)
+        ),
+    )
+    return html + kept + SCRIPT.__html__()
+
+
+def media(self: FileInput) -> Media:
+    inherited: Media = super(FileInput, self).media
+    return inherited + Media(js=cast("Any", [SCRIPT])) if replaces(self) else inherited
+
+
+# Methods of FileField and ImageField. Called are the ones that Django defines.
+
+_clean = FileField.clean
+_image_to_python = ImageField.to_python
+
+
+def get_bound_field(self: FileField, form: BaseForm, field_name: str) -> BoundField:
+    bound_field = super(FileField, self).get_bound_field(form, field_name)
+    if isinstance(self.widget, FileInput):
+        # The widget is this form's own copy; neither it nor Django's render() knows the form otherwise.
+        self.widget.s3upload_bound_field = bound_field  # type: ignore[attr-defined]
+    return bound_field
+
+
+def clean(self: FileField, data: Any, initial: Any = None) -> Any:
+    if not isinstance(data, DirectUploadedFile):
+        return _clean(self, data, initial)
+    try:
+        bound_field: BoundField | None = getattr(self.widget, "s3upload_bound_field", None)
+        if bound_field is not None:
+            check_upload(data, policy_for(self.widget, bound_field.html_name))
+        return _clean(self, data, initial)
+    except ValidationError:
+        data.rejected = True
+        raise
+
+
+def check_upload(upload: DirectUploadedFile, policy: Policy) -> None:
+    """
+    Check that an upload is allowed by the field that it is posted for: its token came from a page, maybe another one.
+
+    :raises UploadForeign: when it was uploaded for another storage.
+    :raises Refused: when the field's policy does not allow it.
+    """
+    token = upload.token
+    if token.storage != policy.storage:
+        raise UploadForeign(f"uploaded to {token.storage!r}, posted for {policy.storage!r}")
+    policy.check(ChosenFile(token.name, token.size, token.content_type))
+
+
+def image_to_python(self: ImageField, data: Any) -> Any:
+    if not isinstance(data, DirectUploadedFile):
+        return _image_to_python(self, data)
+    view = _ImageView(data)
+    _image_to_python(self, cast("Any", view))
+    data.image = view.image
+    data.content_type = view.content_type
+    data.seek(0)
+    return data
+
+
+class _ImageView:
+    """
+    An upload as Django's ``ImageField`` looks at it.
+
+    It would read the whole file into memory, unless there is a path. Pillow, which gets the path, takes a file as
+    well, of which it reads what it needs.
+    """
+
+    image: Any = None
+    content_type: str | None = None
+
+    def __init__(self, upload: DirectUploadedFile) -> None:
+        self.name = upload.name
+        self.size = upload.size
+        self.temporary_file_path = lambda: upload
+
+
+def _model_field(form: BaseForm, name: str) -> models.FileField | None:
+    model = getattr(getattr(form, "_meta", None), "model", None)
+    if model is None:
+        return None
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return field if isinstance(field, models.FileField) else None
+
+
+METHODS: dict[type, dict[str, Any]] = {
+    FileInput: {"get_context": get_context, "render": render, "media": property(media)},
+    FileField: {"get_bound_field": get_bound_field, "clean": clean},
+    ImageField: {"to_python": image_to_python},
+}
