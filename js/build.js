@@ -1,0 +1,74 @@
+/**
+ * Bundle src/ with its style sheet and the translations to the one file that is served.
+ *
+ * `node build.js` writes it; `node build.js --check` fails when it is not what the sources give.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build, transform } from "esbuild";
+import { parsePo } from "./po.js";
+
+/** Largest bundle, in bytes, as a server sends it. */
+const BUDGET = 8.5 * 1024;
+
+const SOURCES = new URL("src/", import.meta.url);
+const LOCALES = new URL("../s3upload/locale/", import.meta.url);
+const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.url);
+const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
+const BANNER = "// Built from js/src by `npm run build`: change it there.";
+
+/** The translations, by msgid, in the order of `languages`. */
+export function readCatalog() {
+  const languages = readdirSync(LOCALES)
+    .filter((language) => existsSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES)))
+    .sort();
+  /** @type {Record<string, string[]>} */
+  const messages = {};
+  languages.forEach((language, column) => {
+    const source = readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8");
+    for (const [msgid, text] of parsePo(source)) {
+      messages[msgid] ??= languages.map(() => "");
+      messages[msgid][column] = text;
+    }
+  });
+  return { languages, messages: Object.fromEntries(Object.entries(messages).sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+/** The bundle, byte for byte the same for the same sources. */
+export async function bundle() {
+  const style = readFileSync(new URL("s3upload.css", SOURCES), "utf8");
+  const css = await transform(style, { loader: "css", minify: true, target: BROWSERS, charset: "utf8" });
+  const result = await build({
+    entryPoints: [fileURLToPath(new URL("index.js", SOURCES))],
+    absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
+    banner: { js: BANNER },
+    bundle: true,
+    charset: "utf8",
+    define: { S3UPLOAD_CSS: JSON.stringify(css.code.trim()), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
+    format: "esm",
+    legalComments: "none",
+    logLevel: "warning",
+    minify: true,
+    target: BROWSERS,
+    tsconfigRaw: {},
+    write: false,
+  });
+  return result.outputFiles[0].text;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const text = await bundle();
+  const size = gzipSync(text, { level: 9 }).length;
+  if (size > BUDGET) throw new Error(`The bundle has ${size} bytes gzipped; no more than ${BUDGET} are wanted.`);
+  if (process.argv.includes("--check")) {
+    if (readFileSync(BUNDLE, "utf8") !== text) {
+      console.error("s3upload/static/s3upload/s3upload.js is stale: run `npm run build` in js/ and commit it.");
+      process.exitCode = 1;
+    }
+  } else {
+    mkdirSync(new URL(".", BUNDLE), { recursive: true });
+    writeFileSync(BUNDLE, text);
+    console.log(`s3upload.js: ${text.length} characters, ${size} bytes gzipped`);
+  }
+}

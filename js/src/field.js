@@ -1,0 +1,267 @@
+/** One controller per file input: the list of its files, and what happens to them. */
+import { dispatch } from "./events.js";
+import { FileUpload } from "./file.js";
+import { dropKept, keptOf } from "./kept.js";
+import { gettextFor, languageOf } from "./texts.js";
+import { transport } from "./transport.js";
+import { FieldView } from "./view.js";
+
+/**
+ * How the wait for an upload can end: it is done, it failed, the person cancelled it, or it is wanted no more.
+ *
+ * @typedef {"done" | "error" | "cancel" | "gone"} Outcome
+ */
+
+/** @type {WeakMap<HTMLInputElement, Field>} */
+const fields = new WeakMap();
+
+/**
+ * The controller of an input, which must be managed; made when first asked for.
+ *
+ * @param {HTMLInputElement} input
+ */
+export function fieldOf(input) {
+  const field = fields.get(input) ?? new Field(input);
+  fields.set(input, field);
+  return field;
+}
+
+/**
+ * The controller of an input, if it has one yet.
+ *
+ * @param {HTMLInputElement} input
+ */
+export const knownField = (input) => fields.get(input);
+
+export class Field {
+  /** @type {FileUpload[]} */
+  uploads = [];
+  /** @type {File[]} What `input.files` held when it was last the same as the list. */
+  #seen = [];
+  /** @type {FileUpload[]} Stopped because the input had left the page. */
+  #suspended = [];
+  /** @type {((outcome: Outcome) => void)[]} */
+  #waiting = [];
+
+  /** @param {HTMLInputElement} input */
+  constructor(input) {
+    this.input = input;
+    this.view = new FieldView(input, {
+      remove: (key) => (key instanceof FileUpload ? this.#remove(key) : this.#removeKept(key)),
+      retry: (key) => key instanceof FileUpload && this.start([key]),
+    });
+    this.render();
+  }
+
+  get active() {
+    return this.uploads.some((upload) => upload.active);
+  }
+
+  /** Can every file go with the form? */
+  get ready() {
+    return this.uploads.every(({ state }) => state === "done" || state === "ordinary");
+  }
+
+  /** Is there a file that failed or was refused? */
+  get troubled() {
+    return this.uploads.some(({ state }) => state === "failed" || state === "refused");
+  }
+
+  /** Does `input.files` hold what it held when it was last read or written here? */
+  get inStep() {
+    const files = [...(this.input.files ?? [])];
+    return files.length === this.#seen.length && files.every((file, index) => file === this.#seen[index]);
+  }
+
+  /** The outcome of the upload that ends next. @returns {Promise<Outcome>} */
+  outcome() {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /**
+   * Take the files of the input in hand. Where several may be chosen they are added, else they take the place of what
+   * was there before.
+   *
+   * @param {object} [options]
+   * @param {boolean} [options.add]  false when a script has set `input.files` to all that there shall be
+   */
+  choose({ add = this.input.multiple } = {}) {
+    if (this.inStep) return;
+    const added = [...(this.input.files ?? [])].map((file) => new FileUpload(file, this.#changed));
+    const old = add ? [] : this.uploads;
+    this.uploads = add ? [...this.uploads, ...added] : added;
+    old.forEach((upload) => this.#stop(upload));
+    if (!this.input.multiple && added.length) keptOf(this.input).forEach((hidden) => dropKept(this.input, hidden));
+    this.#keepInStep();
+    this.render();
+    if (this.input.dataset.s3uploadOn !== "submit") this.start(added);
+    this.#tell("gone");
+  }
+
+  /** A script has set or emptied `input.files` without an event: follow it. */
+  followInput() {
+    if (!this.inStep) this.choose({ add: false });
+  }
+
+  /**
+   * Upload what is not uploaded yet, all announced to the server at once.
+   *
+   * @param {FileUpload[]} uploads  by default all that wait, and all that failed and may be tried again
+   */
+  start(uploads = this.uploads) {
+    const { input } = this;
+    const { s3uploadEndpoint = "", s3uploadPolicy = "" } = input.dataset;
+    const going = uploads.filter((upload) => {
+      if (!upload.startable || !input.isConnected) return false;
+      if (dispatch(input, "start", detailOf(upload))) return true;
+      upload.leave();
+      return false;
+    });
+    if (!going.length) return;
+    /** @param {FileUpload[]} some */
+    const ask = (some) => {
+      const files = some.map(({ file }) => file);
+      return transport.presign(s3uploadEndpoint, s3uploadPolicy, files, languageOf(input)?.baseName);
+    };
+    const answers = ask(going);
+    going.forEach((upload, index) => {
+      const answer = answers.then((all) => all[index]);
+      void upload.run(answer, () => ask([upload]).then(([one]) => one));
+    });
+  }
+
+  /** Give up all files that were chosen here; kept ones stay. */
+  clear() {
+    const old = this.uploads;
+    this.uploads = [];
+    old.forEach((upload) => this.#stop(upload));
+    this.#keepInStep();
+    this.render();
+    this.#tell("gone");
+  }
+
+  /** The tokens have been used: the files wait for the next submit. */
+  rewind() {
+    this.uploads.forEach((upload) => upload.state === "done" && upload.rewind());
+  }
+
+  /** The input has left the page: nobody sees its uploads, nothing would post them. It may come back. */
+  suspend() {
+    const active = this.uploads.filter((upload) => upload.active);
+    this.#suspended.push(...active);
+    for (const upload of active) {
+      upload.rewind();
+      dispatch(this.input, "cancel", detailOf(upload));
+    }
+    this.#tell("gone");
+  }
+
+  /** The input is on the page, perhaps again. */
+  resume() {
+    this.render();
+    if (this.input.isConnected) this.start(this.#suspended.splice(0).filter((upload) => this.uploads.includes(upload)));
+  }
+
+  render() {
+    const kept = keptOf(this.input).map((hidden) => ({
+      key: hidden,
+      name: hidden.dataset.s3uploadName ?? "",
+      size: Number(hidden.dataset.s3uploadSize),
+      state: /** @type {const} */ ("kept"),
+    }));
+    this.view.render([...kept, ...this.uploads.map((upload) => this.#row(upload))]);
+  }
+
+  /** @param {FileUpload} upload */
+  #row(upload) {
+    const { file, state, share, active, error } = upload;
+    const message = error ? gettextFor(this.input)(error.message, error.status) : "";
+    return { key: upload, name: file.name, size: file.size, state, share, active, message };
+  }
+
+  /** @param {FileUpload} upload */
+  #changed = (upload) => {
+    if (!this.uploads.includes(upload)) return;
+    const row = this.#row(upload);
+    const _ = gettextFor(this.input);
+    this.view.update(row);
+    if (upload.state === "uploading" || upload.state === "done") dispatch(this.input, "progress", this.#progress(upload));
+    if (upload.state === "done") {
+      this.view.announce(`${row.name}: ${_("Uploaded")}`);
+      dispatch(this.input, "complete", detailOf(upload));
+      this.#tell("done");
+    } else if (upload.error && !upload.active) {
+      dispatch(this.input, "error", { ...detailOf(upload), message: row.message });
+      this.#tell("error");
+    }
+  };
+
+  /** @param {FileUpload} upload */
+  #progress(upload) {
+    const loaded = this.uploads.reduce((sum, one) => sum + one.loaded, 0);
+    const total = this.uploads.reduce((sum, one) => sum + one.file.size, 0);
+    return {
+      progress: total ? loaded / total : upload.share,
+      loaded,
+      total,
+      currentFile: upload.file,
+      currentFileName: upload.file.name,
+      currentFileProgress: upload.share,
+    };
+  }
+
+  /** @param {FileUpload} upload */
+  #stop(upload) {
+    const ended = upload.state !== "queued" && upload.state !== "uploading";
+    upload.cancel();
+    if (!ended) dispatch(this.input, "cancel", detailOf(upload));
+  }
+
+  /** @param {FileUpload} upload */
+  #remove(upload) {
+    const { active } = upload;
+    const _ = gettextFor(this.input);
+    this.uploads = this.uploads.filter((other) => other !== upload);
+    this.#stop(upload);
+    this.#keepInStep();
+    this.render();
+    this.view.announce(`${upload.file.name}: ${active ? _("Cancelled") : _("Removed")}`);
+    this.#edited();
+    this.#tell(active ? "cancel" : "gone");
+  }
+
+  /** @param {HTMLInputElement} hidden */
+  #removeKept(hidden) {
+    const _ = gettextFor(this.input);
+    dropKept(this.input, hidden);
+    this.render();
+    this.view.announce(`${hidden.dataset.s3uploadName}: ${_("Removed")}`);
+    this.#edited();
+  }
+
+  /** The person has changed the input, by our buttons: the page hears what it would hear from the browser. */
+  #edited() {
+    for (const type of ["input", "change"]) this.input.dispatchEvent(new Event(type, { bubbles: true }));
+  }
+
+  /** Make `input.files` the list, so that `required` and posting the ordinary way stay right. Fires no event. */
+  #keepInStep() {
+    const files = [...(this.input.files ?? [])];
+    if (files.length !== this.uploads.length || files.some((file, index) => file !== this.uploads[index].file)) {
+      const transfer = new DataTransfer();
+      this.uploads.forEach(({ file }) => transfer.items.add(file));
+      this.input.files = transfer.files;
+    }
+    this.#seen = [...(this.input.files ?? [])];
+  }
+
+  /** @param {Outcome} outcome */
+  #tell(outcome) {
+    this.#waiting.splice(0).forEach((resolve) => resolve(outcome));
+  }
+}
+
+/** @param {FileUpload} upload */
+function detailOf({ file }) {
+  return { file, name: file.name, size: file.size };
+}

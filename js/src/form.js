@@ -1,0 +1,181 @@
+/**
+ * The form protocol: hold the submit until the uploads are done, then let the browser submit as it always does; put
+ * tokens in the place of files. The form is never posted from here.
+ */
+import { fieldOf, knownField } from "./field.js";
+import { keptOf, managedIn, SUFFIX } from "./kept.js";
+import { gettextFor } from "./texts.js";
+
+/** How long a form that was let through is taken to be on its way, in milliseconds. */
+const ON_ITS_WAY = 10_000;
+
+/** Forms whose submit waits for uploads. @type {WeakSet<HTMLFormElement>} */
+const held = new WeakSet();
+
+/** The submit event that was last let through. @type {WeakMap<HTMLFormElement, {event: Event, time: number}>} */
+let passed = new WeakMap();
+
+/**
+ * The managed inputs that post with a form, also those outside it that name it. Not `form.elements`, which a control
+ * of that name hides.
+ *
+ * @param {HTMLFormElement} form
+ */
+const inputsOf = (form) => managedIn(document).filter((input) => input.form === form && !input.matches(":disabled"));
+
+/**
+ * The fields of a form that have files; what a script has set without an event is taken in hand.
+ *
+ * @param {HTMLFormElement} form
+ */
+function fieldsOf(form) {
+  const fields = inputsOf(form)
+    .filter((input) => knownField(input) ?? input.files?.length)
+    .map(fieldOf);
+  fields.forEach((field) => field.followInput());
+  return fields;
+}
+
+/**
+ * Upload what the form's inputs hold, and wait for it. For scripts that post `new FormData(form)` without a submit.
+ *
+ * @param {HTMLFormElement} form
+ * @returns {Promise<boolean>} true when every file can go with the form; false as soon as one failed or was cancelled
+ */
+export async function finished(form) {
+  fieldsOf(form).forEach((field) => field.start());
+  for (;;) {
+    const active = fieldsOf(form).filter((field) => field.active);
+    if (!active.length) break;
+    const outcome = await Promise.race(active.map((field) => field.outcome()));
+    if (outcome === "error" || outcome === "cancel") return false;
+    // Chosen while waiting; what failed is not tried again and again.
+    for (const field of fieldsOf(form)) field.start(field.uploads.filter(({ state }) => state === "queued"));
+  }
+  return fieldsOf(form).every((field) => field.ready);
+}
+
+/** @param {SubmitEvent} event */
+export function onSubmit(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const { submitter } = event;
+  const method = submitter?.getAttribute("formmethod") ?? form.getAttribute("method");
+  if (event.defaultPrevented || method?.toLowerCase() === "dialog") return;
+
+  const last = passed.get(form);
+  // Whether a listener has prevented the last one, to post by itself, is known only afterwards.
+  const onItsWay = last && !last.event.defaultPrevented && Date.now() - last.time < ON_ITS_WAY;
+  if (held.has(form) || onItsWay) return stop(event);
+
+  const fields = fieldsOf(form);
+  const refused = fields.some(({ uploads }) => uploads.some(({ state }) => state === "refused"));
+  if (!refused) fields.forEach((field) => field.start());
+  if (fields.some((field) => field.troubled)) {
+    stop(event);
+    showTrouble(form);
+  } else if (fields.some((field) => field.active)) {
+    stop(event);
+    void hold(form, submitter);
+  } else if (inputsOf(form).some((input) => keptOf(input).length || knownField(input)?.uploads.length)) {
+    passed.set(form, { event, time: Date.now() });
+  }
+}
+
+/** @param {Event} event */
+function stop(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} submitter  of the first submit, which is the one that is carried out
+ */
+async function hold(form, submitter) {
+  held.add(form);
+  note(form, true);
+  const done = await finished(form);
+  held.delete(form);
+  note(form, false);
+  if (!done) return showTrouble(form);
+  if (!form.isConnected) return;
+  const usable = submitter?.isConnected && Reflect.get(submitter, "form") === form && !submitter.matches(":disabled");
+  // From the prototype, because a control named "requestSubmit" hides the form's own.
+  HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : null);
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {boolean} waiting
+ */
+function note(form, waiting) {
+  for (const { active, input, view } of fieldsOf(form)) {
+    const _ = gettextFor(input);
+    view.note(waiting && active ? _("The form is sent as soon as the uploads are done.") : "");
+  }
+}
+
+/** @param {HTMLFormElement} form */
+function showTrouble(form) {
+  const field = fieldsOf(form).find((one) => one.troubled);
+  const upload = field?.uploads.find(({ state }) => state === "failed" || state === "refused");
+  if (field && upload) field.view.alert(upload);
+}
+
+/**
+ * Put tokens in the place of files, in the order of the list. Files that failed are left out; files that are still on
+ * their way, when a script does not wait for the submit, stay as they are: nothing is lost.
+ *
+ * @param {FormDataEvent} event
+ */
+export function onFormData({ target, formData }) {
+  for (const input of inputsOf(/** @type {HTMLFormElement} */ (target))) {
+    const field = knownField(input);
+    // Out of step: a script has put in files that were never in hand here.
+    if (!field?.uploads.length || !field.inStep) continue;
+    const replaced = field.uploads.filter(({ state }) => /^(done|failed|refused)$/.test(state));
+    // Another input, or another listener, may have entries of this name. Only as many go as came from this list.
+    const others = formData.getAll(input.name);
+    for (const { file } of replaced) {
+      const index = others.findIndex((value) => isSame(value, file));
+      if (index !== -1) others.splice(index, 1);
+    }
+    formData.delete(input.name);
+    others.forEach((value) => formData.append(input.name, value));
+    for (const { state, token } of replaced) if (state === "done") formData.append(input.name + SUFFIX, token);
+  }
+}
+
+/**
+ * @param {FormDataEntryValue} value
+ * @param {File} file
+ */
+function isSame(value, file) {
+  if (typeof value === "string") return false;
+  return value.name === file.name && value.size === file.size && value.lastModified === file.lastModified;
+}
+
+/** The person changes something: the next submit is another one. @param {Event} event */
+export function onEdit({ target }) {
+  const form = target instanceof Element && Reflect.get(target, "form");
+  if (form instanceof HTMLFormElement) passed.delete(form);
+}
+
+/** The browser empties the inputs after this event, unless somebody prevents it. @param {Event} event */
+export function onReset(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  setTimeout(() => {
+    if (!event.defaultPrevented) inputsOf(form).forEach((input) => knownField(input)?.clear());
+  });
+}
+
+/**
+ * The page is back from the back/forward cache: the forms that were sent have used their tokens.
+ *
+ * @param {PageTransitionEvent} event
+ */
+export function onPageShow({ persisted }) {
+  for (const form of persisted ? document.forms : [])
+    if (passed.get(form)?.event.defaultPrevented === false) fieldsOf(form).forEach((field) => field.rewind());
+  passed = new WeakMap();
+}

@@ -1,0 +1,11 @@
+/** Put in by build.js: the style sheet, minified. */
+declare const S3UPLOAD_CSS: string | undefined;
+
+/** Put in by build.js: the translations, from s3upload/locale. */
+declare const S3UPLOAD_CATALOG: { languages: string[]; messages: Record<string, string[]> } | undefined;
+
+/** Django's JavaScriptCatalog, where the page has it. */
+declare var django: { gettext?: (msgid: string) => string } | undefined;
+
+/** The script's public functions, set by the first copy that is evaluated. */
+declare var s3upload: { finished: (form: HTMLFormElement) => Promise<boolean> } | undefined;

@@ -1,0 +1,14 @@
+/**
+ * The entry. The script works by being on the page; scripts of the page may wait for the uploads of a form with
+ * `s3upload.finished(form)`.
+ */
+import { finished as wait } from "./form.js";
+import { start } from "./page.js";
+
+// The same script under two addresses (with and without a hash in its name, say) is two modules. One is enough.
+if (!globalThis.s3upload) {
+  globalThis.s3upload = { finished: wait };
+  start();
+}
+
+export const { finished } = globalThis.s3upload;

@@ -1,0 +1,58 @@
+/**
+ * Files kept from an earlier post: hidden inputs that the server has rendered beside the file input when the form
+ * came back with an error. They post themselves; the document is the only record of them.
+ */
+
+/** The inputs that this script looks after. */
+export const MANAGED = "input[type=file][data-s3upload-policy]";
+
+/**
+ * The managed inputs in a part of the document.
+ *
+ * @param {ParentNode} root
+ * @returns {HTMLInputElement[]}
+ */
+export const managedIn = (root) => [...root.querySelectorAll(/** @type {"input"} */ (MANAGED))];
+
+/** What the form posts for an uploaded file is named after its input. */
+export const SUFFIX = "-s3upload";
+
+/**
+ * The input that a kept file belongs to: the closest of its name in the same form. Two inputs of one name in one form
+ * have their own.
+ *
+ * @param {HTMLInputElement} hidden
+ * @returns {HTMLInputElement | undefined}
+ */
+export function inputOf(hidden) {
+  const name = hidden.name.slice(0, -SUFFIX.length);
+  for (let around = hidden.parentElement; around; around = around.parentElement) {
+    const found = managedIn(around).find((input) => input.name === name && input.form === hidden.form);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/**
+ * The hidden inputs of the files kept for an input, in the order of the document.
+ *
+ * @param {HTMLInputElement} input
+ */
+export function keptOf(input) {
+  const hidden = document.querySelectorAll(/** @type {"input"} */ ("input[data-s3upload-name]"));
+  return [...hidden].filter((one) => one.name === input.name + SUFFIX && inputOf(one) === input);
+}
+
+/**
+ * Give up a kept file. With the last one gone, an input that must not be empty says so again.
+ *
+ * @param {HTMLInputElement} input
+ * @param {HTMLInputElement} hidden
+ */
+export function dropKept(input, hidden) {
+  hidden.remove();
+  if ("s3uploadRequired" in input.dataset && !keptOf(input).length) {
+    input.required = true;
+    delete input.dataset.s3uploadRequired;
+  }
+}

@@ -1,0 +1,121 @@
+/** One file as the person sees it. */
+import { fileSize, gettextFor, percent } from "./texts.js";
+
+/**
+ * @template Key
+ * @typedef {object} RowData
+ * @property {Key} key
+ * @property {string} name
+ * @property {number} size  bytes
+ * @property {import("./file.js").State | "kept"} state
+ * @property {boolean} [active]
+ * @property {number} [share]
+ * @property {string} [message]  what went wrong
+ */
+
+let count = 0;
+
+/**
+ * An element with a class of ours. Text goes in as text, never as HTML: file names hold anything.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} part
+ * @param {Record<string, string>} [attributes]
+ * @param {Node[]} [children]
+ */
+export function make(tag, part, attributes = {}, children = []) {
+  const element = document.createElement(tag);
+  element.className = part ? `s3upload__${part}` : "s3upload";
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export class Row {
+  #input;
+  #name = make("bdi", "name");
+  #meta = make("span", "meta");
+  #bar = make("progress", "bar");
+  #error = make("span", "error", { role: "alert", id: `s3upload-error-${++count}` });
+  #retry = make("button", "button", { type: "button" });
+  #remove = make("button", "button", { type: "button" });
+  element = make("div", "file", { role: "listitem" }, [
+    make("span", "text", {}, [this.#name, this.#meta, this.#bar, this.#error]),
+    make("span", "buttons", {}, [this.#retry, this.#remove]),
+  ]);
+
+  /**
+   * @param {HTMLInputElement} input
+   * @param {{remove: () => void, retry: () => void}} actions
+   */
+  constructor(input, actions) {
+    this.#input = input;
+    this.#remove.onclick = actions.remove;
+    this.#retry.onclick = () => {
+      // This button is about to go; the one beside it stays.
+      this.#remove.focus();
+      actions.retry();
+    };
+  }
+
+  /** Put the focus where the person can act. */
+  focus() {
+    (this.#retry.hidden ? this.#remove : this.#retry).focus();
+  }
+
+  /** Say the error once more. */
+  alert() {
+    // A live region speaks when its content comes, not when it stays.
+    this.#error.replaceChildren(...[...this.#error.childNodes].map((node) => node.cloneNode(true)));
+    this.focus();
+  }
+
+  /** @param {RowData<unknown>} data */
+  update({ name, size, state, active = false, share = 0, message = "" }) {
+    const _ = gettextFor(this.#input);
+    const said = {
+      queued: active ? _("Waiting") : _("Waiting for the form to be sent"),
+      uploading: percent(this.#input, share),
+      ordinary: _("Goes with the form"),
+      done: _("Uploaded"),
+      kept: _("Uploaded"),
+      failed: "",
+      refused: "",
+      cancelled: "",
+    }[state];
+    const parts = [Number.isFinite(size) ? fileSize(this.#input, size) : "", said];
+
+    this.element.dataset.state = state;
+    setText(this.#name, name);
+    setText(this.#meta, parts.filter(Boolean).join(" · "));
+    this.#bar.hidden = !active;
+    this.#bar.value = share;
+    this.#bar.setAttribute("aria-label", name);
+    setText(this.#error, message);
+    this.#retry.hidden = state !== "failed";
+    this.#label(this.#retry, _("Try again"), name, message);
+    this.#label(this.#remove, active ? _("Cancel") : _("Remove"), name, message);
+  }
+
+  /**
+   * @param {HTMLButtonElement} button
+   * @param {string} text
+   * @param {string} name
+   * @param {string} message
+   */
+  #label(button, text, name, message) {
+    setText(button, text);
+    button.setAttribute("aria-label", `${text}: ${name}`);
+    if (message) button.setAttribute("aria-describedby", this.#error.id);
+    else button.removeAttribute("aria-describedby");
+  }
+}
+
+/**
+ * @param {Element} element
+ * @param {string} text
+ */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
