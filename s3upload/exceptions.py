@@ -73,7 +73,7 @@ class TooLarge(InvalidRequest, BadRequest):
     """Raised when a request has too many files or is too long."""
 
     status = 413
-    default_message = _("Too many files at once. Choose fewer of them.")
+    default_message = _("This is too much for one request. Choose fewer files at once.")
 
 
 class UnusableUpload(S3UploadError, ValidationError):

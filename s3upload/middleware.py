@@ -77,7 +77,8 @@ def prepare(request: HttpRequest) -> None:
     Until somebody looks at the form, nothing is read: a view can still set upload handlers, or read the stream.
     """
     if request.method == "POST" and request.content_type in FORM_TYPES:
-        request._load_post_and_files = partial(_load_post_and_files, request)  # type: ignore[method-assign]
+        load = request._load_post_and_files
+        request._load_post_and_files = partial(_load_and_claim, request, load)  # type: ignore[method-assign]
 
 
 def uploads_of(request: HttpRequest) -> RequestUploads | None:
@@ -92,8 +93,8 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> None:
         uploads.finish(delete=response.status_code < 500)
 
 
-def _load_post_and_files(request: HttpRequest) -> None:
-    type(request)._load_post_and_files(request)
+def _load_and_claim(request: HttpRequest, load: Callable[[], None]) -> None:
+    load()
     claim(request)
 
 

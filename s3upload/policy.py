@@ -76,7 +76,8 @@ class ChosenFile:
 
     @property
     def _guessed_type(self) -> str | None:
-        return mimetypes.guess_type(self.name)[0]
+        type_, encoding = mimetypes.guess_type(self.name)
+        return None if encoding else type_  # of "a.tar.gz" it guesses what is inside
 
     @property
     def _declared_type(self) -> str:
