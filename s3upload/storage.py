@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .backends.s3 import S3Backend
 
 
-class S3UploadStorage(S3Storage):  # type: ignore[misc]
+class S3UploadStorage(S3Storage):
     """
     The ``S3Storage`` of django-storages, with all of its options and two more.
 
