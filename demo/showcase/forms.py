@@ -19,8 +19,8 @@ class SeveralFilesField(forms.FileField):
     widget = SeveralFilesInput
 
     def clean(self, data, initial=None):
-        clean_one = super().clean
-        return [clean_one(file, initial) for file in data or [None]]
+        clean = super().clean
+        return [clean(one, initial) for one in data or [None]]
 
 
 class SeveralFilesForm(forms.Form):

@@ -1,3 +1,4 @@
+from django.core.validators import MinLengthValidator
 from django.db import models
 
 
@@ -23,7 +24,8 @@ class Document(Saved):
 
 
 class Picture(Saved):
-    caption = models.CharField(max_length=100, blank=True)
+    # Checked by the server alone, to show what becomes of the upload then.
+    caption = models.CharField(max_length=100, blank=True, validators=[MinLengthValidator(3)])
     file = models.ImageField(upload_to="pictures/", width_field="width", height_field="height")
     width = models.PositiveIntegerField(null=True, editable=False)
     height = models.PositiveIntegerField(null=True, editable=False)
