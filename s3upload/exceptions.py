@@ -7,8 +7,9 @@ What can go wrong, and what Django makes of it.
     ├── Refused               presign: the policy, or who may upload, says no to a file
     ├── InvalidRequest        presign: answered with its ``status``
     │   ├── Malformed         400
-    │   ├── Forged            403, in a form post too: PermissionDenied
-    │   ├── Expired           403
+    │   ├── NotAllowed        403
+    │   │   ├── Forged        in a form post too
+    │   │   └── Expired
     │   └── TooLarge          413
     └── UnusableUpload        a ValidationError: an error on the form field
         ├── UploadExpired     the token is older than a day
@@ -55,17 +56,22 @@ class Malformed(InvalidRequest, BadRequest):
     """Raised when a request is not what the wire format says."""
 
 
-class Forged(InvalidRequest, PermissionDenied):
-    """Raised when a policy or a token was not signed by this site, or the signature does not fit."""
+class NotAllowed(InvalidRequest, PermissionDenied):
+    """Raised when another site asks, or when ``S3UPLOAD_AUTHORIZE`` says no."""
 
     status = 403
+    default_message = _("You may not upload files here.")
+
+
+class Forged(NotAllowed):
+    """Raised when a policy or a token was not signed by this site, or the signature does not fit."""
+
     default_message = _("This upload was not allowed by this site. Reload the page and choose the file again.")
 
 
-class Expired(InvalidRequest, PermissionDenied):
+class Expired(NotAllowed):
     """Raised when the policy of a page that was open for long has expired."""
 
-    status = 403
     default_message = _("This page has been open for too long. Reload it and choose the file again.")
 
 

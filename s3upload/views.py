@@ -18,7 +18,7 @@ from .backends import backend_named
 from .backends.filesystem import PATH as DUMMY_PATH
 from .backends.filesystem import check_permit
 from .conf import conf
-from .exceptions import Forged, InvalidRequest, Malformed, StoreUnavailable, TooLarge
+from .exceptions import InvalidRequest, Malformed, NotAllowed, StoreUnavailable, TooLarge
 from .owners import owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
@@ -66,7 +66,7 @@ def presign_view(request: HttpRequest) -> HttpResponse:
             for file in files:
                 authorize(request, policy, file)
         except PermissionDenied as error:
-            raise Forged(str(error) or _("You may not upload files here.")) from error
+            raise NotAllowed(str(error) or None) from error
     return JsonResponse({"uploads": presign(policy, files, owner_of(request))})
 
 
@@ -99,7 +99,7 @@ def _check_same_origin(request: HttpRequest) -> None:
     else:
         same = origin is None or urlsplit(origin).netloc == request.get_host()
     if not same:
-        raise Forged(_("Uploads can only be started from this site."))
+        raise NotAllowed(_("Uploads can only be started from this site."))
 
 
 def _json(request: HttpRequest, keys: dict[str, type]) -> dict[str, Any]:
