@@ -20,7 +20,8 @@ class SeveralFilesField(forms.FileField):
 
     def clean(self, data, initial=None):
         clean = super().clean
-        return [clean(one, initial) for one in data or [None]]
+        files = data or [None]
+        return [clean(file, initial) for file in files]
 
 
 class SeveralFilesForm(forms.Form):
