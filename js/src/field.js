@@ -1,6 +1,6 @@
 /** One controller per file input: the list of its files, and what happens to them. */
 import { dispatch } from "./events.js";
-import { FileUpload } from "./file.js";
+import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptOf } from "./kept.js";
 import { gettextFor, languageOf } from "./texts.js";
 import { transport } from "./transport.js";
@@ -87,7 +87,12 @@ export class Field {
    */
   choose({ add = this.input.multiple } = {}) {
     if (this.inStep) return;
-    const added = [...(this.input.files ?? [])].map((file) => new FileUpload(file, this.#changed));
+    let files = [...(this.input.files ?? [])];
+    // A browser's dialog gives the new files alone; WebDriver, and some scripts, put them after those already there.
+    const { length } = this.uploads;
+    if (add && files.length > length && this.uploads.every(({ file }, index) => isSame(files[index], file)))
+      files = files.slice(length);
+    const added = files.map((file) => new FileUpload(file, this.#changed));
     const old = add ? [] : this.uploads;
     this.uploads = add ? [...this.uploads, ...added] : added;
     old.forEach((upload) => this.#stop(upload));

@@ -16,6 +16,18 @@ const STALE = 10 * 60_000;
  * @typedef {import("./presign.js").Answer} Answer
  */
 
+/**
+ * Are these two the same file, as far as one can see? The objects need not be the same.
+ *
+ * @param {FormDataEntryValue} one
+ * @param {File} other
+ */
+export const isSame = (one, other) =>
+  typeof one !== "string" &&
+  one.name === other.name &&
+  one.size === other.size &&
+  one.lastModified === other.lastModified;
+
 export class FileUpload {
   /** @type {State} */
   state = "queued";

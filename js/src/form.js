@@ -3,6 +3,7 @@
  * tokens in the place of files. The form is never posted from here.
  */
 import { fieldOf, knownField } from "./field.js";
+import { isSame } from "./file.js";
 import { keptOf, managedIn, SUFFIX } from "./kept.js";
 import { gettextFor } from "./texts.js";
 
@@ -144,15 +145,6 @@ export function onFormData({ target, formData }) {
     others.forEach((value) => formData.append(input.name, value));
     for (const { state, token } of replaced) if (state === "done") formData.append(input.name + SUFFIX, token);
   }
-}
-
-/**
- * @param {FormDataEntryValue} value
- * @param {File} file
- */
-function isSame(value, file) {
-  if (typeof value === "string") return false;
-  return value.name === file.name && value.size === file.size && value.lastModified === file.lastModified;
 }
 
 /** The person changes something: the next submit is another one. @param {Event} event */

@@ -34,14 +34,15 @@ export function make(tag, part, attributes = {}, children = []) {
 
 export class Row {
   #input;
-  #name = make("bdi", "name");
+  // Isolated: the direction of a name decides nothing but the order of its own letters.
+  #name = document.createElement("bdi");
   #meta = make("span", "meta");
   #bar = make("progress", "bar");
   #error = make("span", "error", { role: "alert", id: `s3upload-error-${++count}` });
   #retry = make("button", "button", { type: "button" });
   #remove = make("button", "button", { type: "button" });
   element = make("div", "file", { role: "listitem" }, [
-    make("span", "text", {}, [this.#name, this.#meta, this.#bar, this.#error]),
+    make("span", "text", {}, [make("span", "name", {}, [this.#name]), this.#meta, this.#bar, this.#error]),
     make("span", "buttons", {}, [this.#retry, this.#remove]),
   ]);
 
