@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 import pytest
 from botocore.client import BaseClient
+from pytest_django.live_server_helper import LiveServer
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -206,6 +207,12 @@ def call_count(monkeypatch: pytest.MonkeyPatch) -> CallCount:
 
 
 # --- browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: LiveServer) -> LiveServer:
+    """Pytest-django's, started when the database is known to be a file: its threads share no connection."""
+    return live_server
 
 
 class Chrome(webdriver.Chrome):
