@@ -73,7 +73,8 @@ def presign_view(request: HttpRequest) -> HttpResponse:
 def dummy_view(request: HttpRequest) -> HttpResponse:
     """A presigned POST to the filesystem dummy, answered as S3 answers it."""
     file = request.FILES.get("file")
-    if not isinstance(file, UploadedFile):
+    # As S3 refuses a field that the policy does not list.
+    if not isinstance(file, UploadedFile) or request.POST.keys() - {"key", "Content-Type", "permit"}:
         raise Malformed
     token = check_permit(
         request.POST.get("permit", ""),
