@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from dataclasses import astuple, dataclass
+from pathlib import PurePath
 from typing import cast
 
 from django.core import signing
@@ -23,6 +24,9 @@ DEFAULT_TYPE = "application/octet-stream"
 
 FALLBACK_NAME = "file"
 
+MAX_NAME_LENGTH = 255
+"""Bytes that most file systems allow a name."""
+
 SCRIPTABLE_TYPES = frozenset(
     {
         "application/ecmascript",
@@ -37,12 +41,16 @@ SCRIPTABLE_TYPES = frozenset(
         "text/xsl",
     }
 )
-"""Types that a browser may run as a page of the site: for them the declared type counts for nothing."""
+"""
+Types that a browser may run as a page of the site: for them the declared type counts for nothing.
+
+So are all that end in ``+xml``: https://mimesniff.spec.whatwg.org/#scriptable-mime-type
+"""
 
 # RFC 9110, section 8.3.1: type "/" subtype, each a token. Parameters are dropped before.
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
-_FORM_INDEX = re.compile(r"-(?:\d+|__prefix__)-")
+_FORM_INDEX = re.compile(r"-(?:\d+|__prefix__)(?=-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class ChosenFile:
         """The media type that the server decides on: the declared one, unless it could make the file a script."""
         guessed = self._guessed_type
         declared = self._declared_type
-        if declared in ("", DEFAULT_TYPE) or {guessed, declared} & SCRIPTABLE_TYPES:
+        if declared in ("", DEFAULT_TYPE) or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
             return guessed or DEFAULT_TYPE
         return declared
 
@@ -72,7 +80,7 @@ class ChosenFile:
     def possible_types(self) -> set[str]:
         """The media types under which a policy may accept the file: systems name one kind of file differently."""
         decided = self.content_type
-        return {decided} if decided in SCRIPTABLE_TYPES else {decided, self._guessed_type or decided}
+        return {decided} if _is_scriptable(decided) else {decided, self._guessed_type or decided}
 
     @property
     def _guessed_type(self) -> str | None:
@@ -151,10 +159,8 @@ class Policy:
         )
 
     def _has_extension(self, file: ChosenFile) -> bool:
-        if self.extensions is None:
-            return True
-        _stem, dot, extension = file.name.lower().rpartition(".")
-        return bool(dot) and extension in self.extensions
+        # The extension is what Django's validator takes it for: that of ".pdf" is empty.
+        return self.extensions is None or PurePath(file.name).suffix[1:].lower() in self.extensions
 
     def _specifiers(self) -> list[str]:
         # https://html.spec.whatwg.org/multipage/input.html#attr-input-accept; what is no specifier is ignored
@@ -172,9 +178,11 @@ def clean_file_name(name: str) -> str:
     """
     Return a file's name as Django cleans it when the file comes with the form.
 
-    A name that Django would make nothing of, and drop the file, becomes ``"file"``.
+    A name that Django would make nothing of, and drop the file, becomes ``"file"``. One that is longer than file
+    systems allow is shortened before its extension.
     """
     cleaned = MultiPartParser.sanitize_file_name(cast("MultiPartParser", None), name) or FALLBACK_NAME
+    cleaned = _shortened(cleaned)
     try:
         get_valid_filename(cleaned)
     except SuspiciousFileOperation:
@@ -191,7 +199,21 @@ def field_identity(name: str) -> str:
     >>> field_identity("images-3-file") == field_identity("images-__prefix__-file")
     True
     """
-    return _FORM_INDEX.sub("-#-", name)
+    return _FORM_INDEX.sub("-#", name)
+
+
+def _shortened(name: str) -> str:
+    if len(name.encode()) <= MAX_NAME_LENGTH:
+        return name
+    extension = PurePath(name).suffix.encode()
+    if len(extension) > MAX_NAME_LENGTH // 2:
+        extension = b""
+    # There is room for what a storage adds to a name that it has already.
+    return (name.encode()[: MAX_NAME_LENGTH - 8 - len(extension)] + extension).decode(errors="ignore")
+
+
+def _is_scriptable(type_: str) -> bool:
+    return type_ in SCRIPTABLE_TYPES or type_.endswith("+xml")
 
 
 def _type_matches(specifier: str, types: set[str]) -> bool:
