@@ -5,7 +5,6 @@ export default [
   js.configs.recommended,
   {
     rules: {
-      curly: ["error", "multi-or-nest", "consistent"],
       eqeqeq: "error",
       "no-shadow": "error",
       "no-var": "error",

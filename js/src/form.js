@@ -102,7 +102,7 @@ async function hold(form, submitter) {
   if (!form.isConnected) return;
   const usable = submitter?.isConnected && Reflect.get(submitter, "form") === form && !submitter.matches(":disabled");
   // From the prototype, because a control named "requestSubmit" hides the form's own.
-  HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : null);
+  HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : undefined);
 }
 
 /**
