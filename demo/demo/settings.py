@@ -11,7 +11,7 @@ from pathlib import Path
 DEMO = Path(__file__).parent.parent
 S3_ENDPOINT_URL = os.environ.get("S3_ENDPOINT_URL", "")
 STORE = "ceph" if S3_ENDPOINT_URL else "filesystem"
-DATA = DEMO / "data" / STORE
+DATA = Path(os.environ.get("DEMO_DATA") or DEMO / "data") / STORE
 
 DEBUG = True
 SECRET_KEY = "the demo's: it listens on 127.0.0.1 only and keeps nothing of worth"

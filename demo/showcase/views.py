@@ -3,6 +3,7 @@ import inspect
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.files.uploadedfile import InMemoryUploadedFile, TemporaryUploadedFile
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.template.defaultfilters import filesizeformat
@@ -105,9 +106,9 @@ def delete(request, kind, pk):
     if kind not in KINDS:
         raise Http404
     item = get_object_or_404(KINDS[kind], pk=pk)
+    messages.info(request, f"Deleted {item}.")
     item.file.delete(save=False)
     item.delete()
-    messages.info(request, f"Deleted {item}.")
     page = request.POST.get("page")
     return redirect(page if page in PAGES else "home")
 
@@ -141,6 +142,6 @@ def travelled(request):
     what = "file" if len(files) == 1 else f"{len(files)} files"
     if not files:
         return f"Saved. Form post: {filesizeformat(posted)}."
-    if posted > size:
+    if any(isinstance(file, InMemoryUploadedFile | TemporaryUploadedFile) for file in files):
         return f"Saved. Form post: {filesizeformat(posted)}, with the {what} in it."
     return f"Saved. Form post: {filesizeformat(posted)}; {what}: {filesizeformat(size)} went straight to the store."

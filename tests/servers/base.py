@@ -71,6 +71,16 @@ class S3Account:
             config=Config(**(options | config)),
         )
 
+    def environ(self, bucket: str) -> dict[str, str]:
+        """Return the variables that the demo, and boto3, read."""
+        return {
+            "S3_ENDPOINT_URL": self.endpoint_url,
+            "S3_BUCKET": bucket,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
     def create_bucket(self, name: str) -> None:
         """Create a bucket that a page of any origin may upload to."""
         client = self.client()
@@ -207,14 +217,8 @@ def main(server: Server, options: argparse.Namespace) -> int:
             if options.bucket:
                 account.create_bucket(options.bucket)
             if options.command:
-                environ = {
-                    "S3_ENDPOINT_URL": account.endpoint_url,
-                    "S3_BUCKET": options.bucket,
-                    "AWS_ACCESS_KEY_ID": account.access_key,
-                    "AWS_SECRET_ACCESS_KEY": account.secret_key,
-                    "AWS_DEFAULT_REGION": account.region,
-                }
-                return subprocess.call(options.command, env={**os.environ, **environ})
+                environ = {**os.environ, **account.environ(options.bucket)}
+                return subprocess.call(options.command, env=environ)
             print(json.dumps(asdict(account)), flush=True)
             if options.until_input_ends:
                 sys.stdin.read()
