@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
-from django.contrib.auth.middleware import AuthenticationMiddleware
-from django.contrib.sessions.middleware import SessionMiddleware
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.checks import Warning as CheckWarning
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import models
-from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
 from .backends import backend_class_for
 from .backends.filesystem import FileSystemBackend
 from .conf import conf
-from .middleware import S3UploadMiddleware
 
-KNOWN_BEFORE = (SessionMiddleware, CsrfViewMiddleware, AuthenticationMiddleware)
+# By name: to import them takes the apps that they belong to, which a site need not have.
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+OURS = "s3upload.middleware.S3UploadMiddleware"
 
 
 def register() -> None:
@@ -51,24 +51,24 @@ def check_dummy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
 def check_middleware(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
     """The middleware is there, behind those that know who is asking."""
     classes = [_import(path) for path in conf.middleware]
-    position = _position(classes, S3UploadMiddleware)
+    position = _position(classes, OURS)
     if position is None:
         yield Error(
             "s3upload is installed, but its middleware is not in MIDDLEWARE.",
-            hint='Add "s3upload.middleware.S3UploadMiddleware" behind the authentication middleware.',
+            hint=f'Add "{OURS}" behind the authentication middleware.',
             id="s3upload.E002",
         )
         return
-    for known in KNOWN_BEFORE:
+    for known in (SESSIONS, CSRF, AUTHENTICATION):
         before = _position(classes, known)
         if before is not None and before > position:
+            name = known.rpartition(".")[2]
             yield Error(
-                f"{known.__name__} comes after S3UploadMiddleware in MIDDLEWARE.",
-                hint=f'Move "s3upload.middleware.S3UploadMiddleware" behind {known.__name__}: the presign endpoint '
-                "must know who is asking.",
+                f"{name} comes after S3UploadMiddleware in MIDDLEWARE.",
+                hint=f'Move "{OURS}" behind {name}: the presign endpoint must know who is asking.',
                 id="s3upload.E003",
             )
-    if all(_position(classes, known) is None for known in (SessionMiddleware, CsrfViewMiddleware)):
+    if all(_position(classes, known) is None for known in (SESSIONS, CSRF)):
         yield CheckWarning(
             "Uploads are bound to nobody: MIDDLEWARE has neither sessions nor CSRF protection.",
             hint='Add "django.middleware.csrf.CsrfViewMiddleware" before S3UploadMiddleware.',
@@ -166,9 +166,9 @@ def _import(path: str) -> Any:
         return None
 
 
-def _position(classes: list[Any], wanted: type) -> int | None:
+def _position(classes: list[Any], wanted: str) -> int | None:
     for position, cls in enumerate(classes):
-        if isinstance(cls, type) and issubclass(cls, wanted):
+        if wanted in (f"{base.__module__}.{base.__qualname__}" for base in getattr(cls, "__mro__", ())):
             return position
     return None
 

@@ -1,0 +1,89 @@
+"""The settings: defaults, read when used, and in one place."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from django.urls import set_script_prefix
+
+import s3upload
+from s3upload.conf import Settings, conf
+
+DEFAULTS = {
+    "PREFIX": "tmp/s3upload",
+    "ENDPOINT": "/__s3upload__/",
+    "MAX_SIZE": 5 * 1024**3,
+    "AUTHORIZE": None,
+    "REPLACE_WIDGETS": True,
+    "UPLOAD_ON": "select",
+    "DUMMY": None,
+    "PUBLIC_ENDPOINT_URL": None,
+    "METHOD": "POST",
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_default(name: str) -> None:
+    assert getattr(conf, name) == DEFAULTS[name]
+
+
+def test_no_setting_is_without_a_test_of_its_default() -> None:
+    assert Settings.defaults.keys() == DEFAULTS.keys()
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_setting_is_read_when_it_is_used(name: str) -> None:
+    with override_settings(**{f"S3UPLOAD_{name}": "changed"}):
+        assert getattr(conf, name) == "changed"
+    assert getattr(conf, name) == DEFAULTS[name]
+
+
+def test_misspelt_setting_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="S3UPLOAD_MAXSIZE"):
+        _ = conf.MAXSIZE
+    assert not hasattr(conf, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("debug", "dummy", "expected"),
+    [
+        (True, None, True),
+        (False, None, False),
+        (True, False, False),
+        (False, True, True),
+        (True, True, True),
+        (False, False, False),
+    ],
+)
+def test_dummy_serves_as_debug_says_unless_the_setting_does(
+    settings: Any, debug: bool, dummy: bool | None, expected: bool
+) -> None:
+    settings.DEBUG = debug
+    settings.S3UPLOAD_DUMMY = dummy
+    assert conf.serves_dummy is expected
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [("/", "/__s3upload__/"), ("/site/", "/site/__s3upload__/"), ("/a/b/", "/a/b/__s3upload__/")],
+)
+def test_endpoint_is_below_the_prefix_that_the_site_is_mounted_at(prefix: str, expected: str) -> None:
+    set_script_prefix(prefix)
+    try:
+        assert conf.endpoint_url == expected
+    finally:
+        set_script_prefix("/")
+
+
+def test_settings_of_django_are_read_in_no_other_module() -> None:
+    package = Path(s3upload.__file__).parent
+    readers = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "django.conf":
+                readers.add(path.relative_to(package).as_posix())
+    assert readers == {"conf.py"}
