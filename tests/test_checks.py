@@ -1,0 +1,303 @@
+"""Each check: what it says no to, what it lets pass, and that it says so once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks as django_checks
+from django.core.checks import CheckMessage, run_checks
+from django.core.files.storage import InMemoryStorage
+from django.core.management import CommandError, call_command
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from django.urls import path, re_path
+from storages.backends.s3 import S3Storage
+
+import s3upload.checks
+from tests.conftest import storages_with
+from tests.pages import use_unreachable_s3
+from tests.testapp.models import Record
+
+FILES = "django.core.files.storage.FileSystemStorage"
+SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+OURS = "s3upload.middleware.S3UploadMiddleware"
+
+OPTIONS = {"bucket_name": "bucket", "access_key": "a", "secret_key": "b", "region_name": "eu-central-1"}
+
+
+def ours(*, deploy: bool = False) -> list[CheckMessage]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return [message for message in messages if str(message.id).startswith("s3upload.")]
+
+
+def ids(*, deploy: bool = False) -> list[str]:
+    return [str(message.id) for message in ours(deploy=deploy)]
+
+
+def test_site_of_the_tests_has_nothing_to_say() -> None:
+    assert ids(deploy=True) == []
+
+
+# --- the dummy ----------------------------------------------------------------------------------
+
+
+def test_dummy_as_default_storage_fails_the_deployment_check(settings: Any) -> None:
+    settings.STORAGES = storages_with(settings, default={"BACKEND": FILES})
+    with pytest.raises(CommandError, match=r"s3upload\.E001"):
+        call_command("check", deploy=True)
+
+
+def test_dummy_by_setting_fails_the_deployment_check(settings: Any) -> None:
+    settings.S3UPLOAD_DUMMY = True
+    with pytest.raises(CommandError, match=r"s3upload\.E001"):
+        call_command("check", deploy=True)
+
+
+class OwnFolder(s3upload.checks.FileSystemStorage):
+    """A subclass, as sites have them."""
+
+
+def test_subclass_of_the_dummy_fails_the_deployment_check(settings: Any) -> None:
+    settings.STORAGES = storages_with(settings, default={"BACKEND": "tests.test_checks.OwnFolder"})
+    assert ids(deploy=True) == ["s3upload.E001"]
+
+
+def test_dummy_is_fine_while_developing(settings: Any) -> None:
+    settings.S3UPLOAD_DUMMY = True
+    settings.STORAGES = storages_with(settings, default={"BACKEND": FILES})
+    call_command("check")
+    assert ids() == []
+
+
+def test_site_that_keeps_files_on_disk_on_purpose_can_silence_it(settings: Any) -> None:
+    settings.STORAGES = storages_with(settings, default={"BACKEND": FILES})
+    settings.SILENCED_SYSTEM_CHECKS = ["s3upload.E001"]
+    call_command("check", deploy=True)
+
+
+def test_storage_on_s3_passes_the_deployment_check(settings: Any) -> None:
+    use_unreachable_s3(settings)
+    call_command("check", deploy=True)
+    assert ids(deploy=True) == []
+
+
+# --- the middleware --------------------------------------------------------------------------------
+
+
+class OwnCsrf(CsrfViewMiddleware):
+    """A subclass, as sites have them."""
+
+
+def function_middleware(get_response: Any) -> Any:
+    def middleware(request: HttpRequest) -> Any:
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize(
+    ("middleware", "expected"),
+    [
+        ([SESSION, CSRF, AUTH, OURS], []),
+        ([CSRF, OURS], []),
+        ([SESSION, OURS], []),
+        ([SESSION, AUTH, OURS], []),
+        (["tests.test_checks.OwnCsrf", OURS], []),
+        (["tests.test_checks.function_middleware", CSRF, OURS], []),
+        ([SESSION, CSRF, AUTH], ["s3upload.E002"]),
+        ([], ["s3upload.E002"]),
+        ([OURS, CSRF], ["s3upload.E003"]),
+        ([OURS, SESSION, CSRF, AUTH], ["s3upload.E003"] * 3),
+        ([SESSION, CSRF, OURS, AUTH], ["s3upload.E003"]),
+        ([OURS, "tests.test_checks.OwnCsrf"], ["s3upload.E003"]),
+        ([OURS], ["s3upload.W004"]),
+    ],
+)
+def test_middleware(settings: Any, middleware: list[str], expected: list[str]) -> None:
+    settings.MIDDLEWARE = middleware
+    assert ids() == expected
+
+
+def test_misplaced_middleware_is_named(settings: Any) -> None:
+    settings.MIDDLEWARE = [SESSION, CSRF, OURS, AUTH]
+    (message,) = ours()
+    assert message.msg.startswith("AuthenticationMiddleware comes after")
+    assert message.hint
+    assert "AuthenticationMiddleware" in message.hint
+
+
+# --- the settings -----------------------------------------------------------------------------------
+
+WRONG = {
+    "PREFIX": ["", "/", "a//b", "a/../b", "./a", None, 1, b"tmp"],
+    "ENDPOINT": ["", "/", "//", "upload/", "/upload", None, 1],
+    "MAX_SIZE": [0, -1, "5", 1.5, True, None],
+    "AUTHORIZE": [1, True, print],
+    "REPLACE_WIDGETS": [None, 1, "yes"],
+    "UPLOAD_ON": ["", "SELECT", "change", None, ["select"]],
+    "DUMMY": ["yes", 1, 0],
+    "PUBLIC_ENDPOINT_URL": ["", "s3.example.org", "ftp://s3.example.org", 1],
+    "METHOD": ["GET", "post", "MULTIPART", None, ["POST"]],
+}
+
+RIGHT = {
+    "PREFIX": ["tmp", "/tmp/x/", "a.b/c..d"],  # noqa: S108
+    "ENDPOINT": ["/x/", "/_/uploads/"],
+    "MAX_SIZE": [1, 10 * 1024**4],
+    "AUTHORIZE": [None, "tests.test_checks.function_middleware"],
+    "REPLACE_WIDGETS": [True, False],
+    "UPLOAD_ON": ["select", "submit"],
+    "DUMMY": [None, True, False],
+    "PUBLIC_ENDPOINT_URL": [None, "https://s3.example.org", "http://127.0.0.1:9000"],
+    "METHOD": ["POST", "PUT"],
+}
+
+
+def test_every_setting_is_checked() -> None:
+    names = s3upload.checks.conf.defaults.keys()
+    assert WRONG.keys() == RIGHT.keys() == names
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_wrong_value_of_a_setting_is_an_error(settings: Any, name: str, value: Any) -> None:
+    setattr(settings, f"S3UPLOAD_{name}", value)
+    (message,) = ours()
+    assert message.id == "s3upload.E005"
+    assert message.msg == f"S3UPLOAD_{name} is {value!r}."
+    assert message.hint
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in RIGHT.items() for value in values])
+def test_right_value_of_a_setting_passes(settings: Any, name: str, value: Any) -> None:
+    setattr(settings, f"S3UPLOAD_{name}", value)
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    "dotted_path", ["", "authorize", "no.such.module", "tests.test_checks.nothing", "tests.test_checks.FILES"]
+)
+def test_authorize_that_names_nothing_callable_is_an_error(settings: Any, dotted_path: str) -> None:
+    settings.S3UPLOAD_AUTHORIZE = dotted_path
+    assert ids() == ["s3upload.E006"]
+
+
+# --- the endpoint ------------------------------------------------------------------------------------
+
+
+def view(request: HttpRequest, **kwargs: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ([], []),
+        ([path("other/", view)], []),
+        ([path("<path:anything>", view)], []),
+        ([re_path(r"", view)], []),
+        ([path("uploads/", view)], ["s3upload.W007"]),
+        ([path("uploads/<slug:name>/", view)], ["s3upload.W007"]),
+        ([path("uploads/", view), path("<path:anything>", view)], ["s3upload.W007"]),
+    ],
+)
+def test_url_of_the_site_at_the_endpoint(settings: Any, patterns: list[Any], expected: list[str]) -> None:
+    settings.ROOT_URLCONF = tuple(patterns)
+    settings.S3UPLOAD_ENDPOINT = "/uploads/"
+    assert ids() == expected
+
+
+def test_site_without_urls_has_nothing_at_the_endpoint(settings: Any) -> None:
+    settings.ROOT_URLCONF = None
+    assert list(s3upload.checks.check_endpoint(None)) == []
+
+
+# --- storages -----------------------------------------------------------------------------------------
+
+
+def test_stock_storage_as_default_is_warned_of(settings: Any) -> None:
+    settings.STORAGES = storages_with(
+        settings, default={"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": OPTIONS}
+    )
+    assert ids() == ["s3upload.W008"]
+
+
+class OwnStock(S3Storage):  # type: ignore[misc]
+    """A subclass, as sites have them."""
+
+
+class OwnCopying(s3upload.checks.import_string("s3upload.storage.S3UploadStorage")):  # type: ignore[misc]
+    """A subclass, as sites have them."""
+
+
+@pytest.mark.parametrize(("name", "expected"), [("OwnStock", ["s3upload.W008"]), ("OwnCopying", [])])
+def test_subclass_as_default(settings: Any, name: str, expected: list[str]) -> None:
+    settings.STORAGES = storages_with(settings, default={"BACKEND": f"tests.test_checks.{name}", "OPTIONS": OPTIONS})
+    assert ids() == expected
+
+
+def test_stock_storage_of_a_model_field_is_warned_of_at_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Record._meta.get_field("file")
+    monkeypatch.setattr(field, "storage", OwnStock(**OPTIONS))
+    (message,) = ours()
+    assert message.id == "s3upload.W008"
+    assert message.obj is field
+
+
+@pytest.mark.parametrize("storage", [InMemoryStorage(), OwnCopying(**OPTIONS)])
+def test_other_storage_of_a_model_field_passes(monkeypatch: pytest.MonkeyPatch, storage: Any) -> None:
+    monkeypatch.setattr(Record._meta.get_field("file"), "storage", storage)
+    assert ids() == []
+
+
+def test_storage_that_cannot_be_imported_is_left_to_django(settings: Any) -> None:
+    settings.STORAGES = storages_with(settings, default={"BACKEND": "no.such.Storage"})
+    assert ids(deploy=True) == []
+
+
+# --- all of them ---------------------------------------------------------------------------------------
+
+
+def test_ids_are_used_for_one_thing_each() -> None:
+    source = Path(s3upload.checks.__file__).read_text()
+    times = Counter(re.findall(r'id="s3upload\.[EW](\d{3})"', source))
+    assert sorted(times) == [f"{number:03}" for number in range(1, 9)]
+    # The storage of the site and the storage of a field are one thing.
+    assert {number for number in times if times[number] > 1} == {"008"}
+
+
+def test_checks_are_registered_once() -> None:
+    s3upload.checks.register()
+    s3upload.checks.register()
+    registered = [
+        check
+        for check in django_checks.registry.registry.get_checks(include_deployment_checks=True)
+        if check.__module__ == "s3upload.checks"
+    ]
+    assert len(registered) == len({check.__name__ for check in registered}) == 5
+
+
+SMALLEST_SITE = """
+import sys
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+settings.configure(SECRET_KEY="x", INSTALLED_APPS=["s3upload"], MIDDLEWARE=[
+    "django.middleware.csrf.CsrfViewMiddleware", "s3upload.middleware.S3UploadMiddleware"])
+django.setup()
+call_command("check")
+print(sorted(sys.modules.keys() & {"boto3", "botocore", "storages", "django.contrib.auth.models"}))
+"""
+
+
+def test_smallest_site_starts_without_other_apps_and_without_boto3(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SMALLEST_SITE], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
