@@ -99,10 +99,10 @@ def check_endpoint(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
     """No URL of the site has the path of the endpoint."""
     if not (_is_path(conf.ENDPOINT) and conf.has_urls):
         return
-    match = _resolve(conf.ENDPOINT + "presign/") or _resolve(conf.ENDPOINT)
     # A pattern that matches everything was written for the paths that nothing else serves.
-    anything = _resolve(f"/{secrets.token_hex(16)}/")
-    if match is not None and match != anything:
+    nothing_of_its_own = (None, _resolve(f"/{secrets.token_hex(16)}/"))
+    matches = [_resolve(conf.ENDPOINT + "presign/"), _resolve(conf.ENDPOINT)]
+    for match in [match for match in matches if match not in nothing_of_its_own][:1]:
         yield CheckWarning(
             f"The URL pattern {match!r} of the site can't be reached below the presign endpoint, {conf.ENDPOINT!r}.",
             hint="Set S3UPLOAD_ENDPOINT to a path that the site does not use.",

@@ -50,6 +50,11 @@ class Settings:
         return bool(settings.DEBUG if allowed is None else allowed)
 
     @property
+    def secret_keys(self) -> list[str | bytes]:
+        """The site's keys: the one that signs, then those that were in use before."""
+        return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+    @property
     def endpoint_url(self) -> str:
         """The path of the presign endpoint as the browser sees it, below the prefix that the site is mounted at."""
         return get_script_prefix().rstrip("/") + str(self.ENDPOINT)

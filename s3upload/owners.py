@@ -44,13 +44,16 @@ def identities_of(request: HttpRequest) -> frozenset[str]:
     """
     Return every identity that the sender of a request has.
 
-    All of them count, since somebody may have got a session between choosing a file and posting the form.
+    All of them count, since somebody may have got a session between choosing a file and posting the form, and under
+    all keys of the site, since the token may be signed with an earlier one.
     """
-    known = frozenset(_outside_event_loop(lambda: _identities(request)))
+    known = frozenset(
+        _outside_event_loop(lambda: [identity for key in conf.secret_keys for identity in _identities(request, key)])
+    )
     return known if _has_csrf_protection(conf.middleware) else known | {ANYONE}
 
 
-def _identities(request: HttpRequest) -> list[str]:
+def _identities(request: HttpRequest, key: str | bytes | None = None) -> list[str]:
     user = getattr(request, "user", None)
     session = getattr(request, "session", None)
     candidates = [
@@ -58,11 +61,11 @@ def _identities(request: HttpRequest) -> list[str]:
         ("session", getattr(session, "session_key", None)),
         ("csrf", request.META.get("CSRF_COOKIE")),
     ]
-    return [_digest(kind, str(value)) for kind, value in candidates if value is not None]
+    return [_digest(kind, str(value), key) for kind, value in candidates if value is not None]
 
 
-def _digest(kind: str, value: str) -> str:
-    return salted_hmac(SALT, f"{kind}:{value}", algorithm="sha256").hexdigest()[:32]
+def _digest(kind: str, value: str, key: str | bytes | None) -> str:
+    return salted_hmac(SALT, f"{kind}:{value}", key, algorithm="sha256").hexdigest()[:32]
 
 
 @cache
