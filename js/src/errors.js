@@ -15,5 +15,4 @@ export class UploadError extends Error {
   }
 }
 
-export const connectionFailed = () =>
-  new UploadError(gettext_noop("The connection failed. Check it, then try again."));
+export const connectionFailed = () => new UploadError(gettext_noop("The connection failed."));

@@ -1,7 +1,7 @@
 /** One controller per file input: the list of its files, and what happens to them. */
 import { dispatch } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
-import { dropKept, keptOf } from "./kept.js";
+import { dropKept, keptFile, keptOf } from "./kept.js";
 import { gettextFor, languageOf } from "./texts.js";
 import { transport } from "./transport.js";
 import { FieldView } from "./view.js";
@@ -47,8 +47,8 @@ export class Field {
   constructor(input) {
     this.input = input;
     this.view = new FieldView(input, {
-      remove: (key) => (key instanceof FileUpload ? this.#remove(key) : this.#removeKept(key)),
-      retry: (key) => key instanceof FileUpload && this.start([key]),
+      remove: (item) => (item instanceof FileUpload ? this.#remove(item) : this.#removeKept(item)),
+      retry: (item) => item instanceof FileUpload && this.start([item]),
     });
     this.render();
   }
@@ -93,12 +93,8 @@ export class Field {
     if (add && files.length > length && this.uploads.every(({ file }, index) => isSame(files[index], file)))
       files = files.slice(length);
     const added = files.map((file) => new FileUpload(file, this.#changed));
-    const old = add ? [] : this.uploads;
-    this.uploads = add ? [...this.uploads, ...added] : added;
-    old.forEach((upload) => this.#stop(upload));
     if (!this.input.multiple && added.length) keptOf(this.input).forEach((hidden) => dropKept(this.input, hidden));
-    this.#keepInStep();
-    this.render();
+    this.#set(add ? [...this.uploads, ...added] : added);
     if (this.input.dataset.s3uploadOn !== "submit") this.start(added);
     this.#tell("gone");
   }
@@ -119,7 +115,7 @@ export class Field {
     const going = uploads.filter((upload) => {
       if (!upload.startable || !input.isConnected) return false;
       if (dispatch(input, "start", detailOf(upload))) return true;
-      upload.leave();
+      upload.stop("ordinary");
       return false;
     });
     if (!going.length) return;
@@ -137,17 +133,13 @@ export class Field {
 
   /** Give up all files that were chosen here; kept ones stay. */
   clear() {
-    const old = this.uploads;
-    this.uploads = [];
-    old.forEach((upload) => this.#stop(upload));
-    this.#keepInStep();
-    this.render();
+    this.#set([]);
     this.#tell("gone");
   }
 
   /** The tokens have been used: the files wait for the next submit. */
   rewind() {
-    this.uploads.forEach((upload) => upload.state === "done" && upload.rewind());
+    this.uploads.forEach((upload) => upload.state === "done" && upload.stop("queued"));
   }
 
   /** The input has left the page: nobody sees its uploads, nothing would post them. It may come back. */
@@ -155,7 +147,7 @@ export class Field {
     const active = this.uploads.filter((upload) => upload.active);
     this.#suspended.push(...active);
     for (const upload of active) {
-      upload.rewind();
+      upload.stop("queued");
       dispatch(this.input, "cancel", detailOf(upload));
     }
     this.#tell("gone");
@@ -168,35 +160,22 @@ export class Field {
   }
 
   render() {
-    const kept = keptOf(this.input).map((hidden) => ({
-      key: hidden,
-      name: hidden.dataset.s3uploadName ?? "",
-      size: Number(hidden.dataset.s3uploadSize),
-      state: /** @type {const} */ ("kept"),
-    }));
-    this.view.render([...kept, ...this.uploads.map((upload) => this.#row(upload))]);
-  }
-
-  /** @param {FileUpload} upload */
-  #row(upload) {
-    const { file, state, share, active, error } = upload;
-    const message = error ? gettextFor(this.input)(error.message, error.status) : "";
-    return { key: upload, name: file.name, size: file.size, state, share, active, message };
+    this.view.render([...keptOf(this.input).map(keptFile), ...this.uploads]);
   }
 
   /** @param {FileUpload} upload */
   #changed = (upload) => {
     if (!this.uploads.includes(upload)) return;
-    const row = this.#row(upload);
     const _ = gettextFor(this.input);
-    this.view.update(row);
+    const detail = detailOf(upload);
+    this.view.update(upload);
     if (upload.state === "uploading" || upload.state === "done") dispatch(this.input, "progress", this.#progress(upload));
     if (upload.state === "done") {
-      this.view.announce(`${row.name}: ${_("Uploaded")}`);
-      dispatch(this.input, "complete", detailOf(upload));
+      this.view.announce(`${detail.name}: ${_("Uploaded")}`);
+      dispatch(this.input, "complete", detail);
       this.#tell("done");
     } else if (upload.error && !upload.active) {
-      dispatch(this.input, "error", { ...detailOf(upload), message: row.message });
+      dispatch(this.input, "error", { ...detail, message: _(upload.error.message, upload.error.status) });
       this.#tell("error");
     }
   };
@@ -215,37 +194,46 @@ export class Field {
     };
   }
 
-  /** @param {FileUpload} upload */
-  #stop(upload) {
-    const ended = upload.state !== "queued" && upload.state !== "uploading";
-    upload.cancel();
-    if (!ended) dispatch(this.input, "cancel", detailOf(upload));
+  /**
+   * Have these files and no others.
+   *
+   * @param {FileUpload[]} uploads
+   */
+  #set(uploads) {
+    const dropped = this.uploads.filter((upload) => !uploads.includes(upload));
+    this.uploads = uploads;
+    for (const upload of dropped) {
+      const { open } = upload;
+      upload.stop("cancelled");
+      if (open) dispatch(this.input, "cancel", detailOf(upload));
+    }
+    this.#keepInStep();
+    this.render();
   }
 
   /** @param {FileUpload} upload */
   #remove(upload) {
     const { active } = upload;
-    const _ = gettextFor(this.input);
-    this.uploads = this.uploads.filter((other) => other !== upload);
-    this.#stop(upload);
-    this.#keepInStep();
-    this.render();
-    this.view.announce(`${upload.file.name}: ${active ? _("Cancelled") : _("Removed")}`);
-    this.#edited();
+    this.#set(this.uploads.filter((other) => other !== upload));
+    this.#removed(upload.file.name);
     this.#tell(active ? "cancel" : "gone");
   }
 
-  /** @param {HTMLInputElement} hidden */
-  #removeKept(hidden) {
-    const _ = gettextFor(this.input);
+  /** @param {import("./kept.js").KeptFile} kept */
+  #removeKept({ hidden, file }) {
     dropKept(this.input, hidden);
     this.render();
-    this.view.announce(`${hidden.dataset.s3uploadName}: ${_("Removed")}`);
-    this.#edited();
+    this.#removed(file.name);
   }
 
-  /** The person has changed the input, by our buttons: the page hears what it would hear from the browser. */
-  #edited() {
+  /**
+   * The person has changed the input, by our buttons: the page hears what it would hear from the browser.
+   *
+   * @param {string} name
+   */
+  #removed(name) {
+    const _ = gettextFor(this.input);
+    this.view.announce(`${name}: ${_("Removed")}`);
     for (const type of ["input", "change"]) this.input.dispatchEvent(new Event(type, { bubbles: true }));
   }
 

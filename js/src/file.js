@@ -60,6 +60,11 @@ export class FileUpload {
     return !this.active && (this.state === "queued" || this.state === "failed");
   }
 
+  /** Has the server, the store or the person not decided yet? */
+  get open() {
+    return this.state === "queued" || this.state === "uploading";
+  }
+
   /** How much has been sent, in bytes. */
   get loaded() {
     return Math.round(this.share * this.file.size);
@@ -100,29 +105,21 @@ export class FileUpload {
     } catch (error) {
       if (signal.aborted) return;
       this.error =
-        error instanceof UploadError ? error : new UploadError(gettext_noop("The server gave no usable answer. Try again later."));
+        error instanceof UploadError ? error : new UploadError(gettext_noop("The server gave no usable answer."));
       this.#end(this.error.refused ? "refused" : "failed");
     }
   }
 
-  /** Stop, for good. */
-  cancel() {
-    const abort = this.#abort;
-    this.#end("cancelled");
-    abort?.abort();
-  }
-
-  /** Leave it alone: it goes with the form. */
-  leave() {
-    this.#end("ordinary");
-  }
-
-  /** Back to the beginning: stop, forget the token, wait to be started again. */
-  rewind() {
+  /**
+   * Stop, and forget what has been done: for good, to go with the form, or to wait to be started again.
+   *
+   * @param {"cancelled" | "ordinary" | "queued"} state
+   */
+  stop(state) {
     const abort = this.#abort;
     this.token = "";
     this.share = 0;
-    this.#end("queued");
+    this.#end(state);
     abort?.abort();
   }
 

@@ -13,7 +13,7 @@ const ON_ITS_WAY = 10_000;
 /** Forms whose submit waits for uploads. @type {WeakSet<HTMLFormElement>} */
 const held = new WeakSet();
 
-/** The submit event that was last let through. @type {WeakMap<HTMLFormElement, {event: Event, time: number}>} */
+/** The submit event that was last let through. @type {WeakMap<HTMLFormElement, Event>} */
 let passed = new WeakMap();
 
 /**
@@ -65,7 +65,7 @@ export function onSubmit(event) {
 
   const last = passed.get(form);
   // Whether a listener has prevented the last one, to post by itself, is known only afterwards.
-  const onItsWay = last && !last.event.defaultPrevented && Date.now() - last.time < ON_ITS_WAY;
+  const onItsWay = last && !last.defaultPrevented && event.timeStamp - last.timeStamp < ON_ITS_WAY;
   if (held.has(form) || onItsWay) return stop(event);
 
   const fields = fieldsOf(form);
@@ -78,7 +78,7 @@ export function onSubmit(event) {
     stop(event);
     void hold(form, submitter);
   } else if (inputsOf(form).some((input) => keptOf(input).length || knownField(input)?.uploads.length)) {
-    passed.set(form, { event, time: Date.now() });
+    passed.set(form, event);
   }
 }
 
@@ -168,6 +168,6 @@ export function onReset(event) {
  */
 export function onPageShow({ persisted }) {
   for (const form of persisted ? document.forms : [])
-    if (passed.get(form)?.event.defaultPrevented === false) fieldsOf(form).forEach((field) => field.rewind());
+    if (passed.get(form)?.defaultPrevented === false) fieldsOf(form).forEach((field) => field.rewind());
   passed = new WeakMap();
 }

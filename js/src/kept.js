@@ -56,3 +56,25 @@ export function dropKept(input, hidden) {
     delete input.dataset.s3uploadRequired;
   }
 }
+
+/**
+ * A kept file, in the shape of an upload.
+ *
+ * @typedef {{hidden: HTMLInputElement, file: {name: string, size: number}, state: "kept"}} KeptFile
+ */
+
+/** @type {WeakMap<HTMLInputElement, KeptFile>} */
+const keptFiles = new WeakMap();
+
+/**
+ * The kept file of a hidden input, always the same one.
+ *
+ * @param {HTMLInputElement} hidden
+ * @returns {KeptFile}
+ */
+export function keptFile(hidden) {
+  const { s3uploadName: name = "", s3uploadSize: size } = hidden.dataset;
+  const kept = keptFiles.get(hidden) ?? { hidden, file: { name, size: Number(size) }, state: "kept" };
+  keptFiles.set(hidden, kept);
+  return kept;
+}

@@ -29,7 +29,7 @@ const isUsable = (answer) => answer?.error || (answer?.token && answer.url && /^
  * @throws {Error} an `UploadError` where there is something to say
  */
 export async function presign(endpoint, policy, files, language) {
-  const headers = new Headers({ Accept: "application/json", "Content-Type": "application/json" });
+  const headers = new Headers({ "Content-Type": "application/json" });
   if (language) headers.set("Accept-Language", language);
   const response = await fetch(`${endpoint}presign/`, {
     method: "POST",
@@ -42,7 +42,7 @@ export async function presign(endpoint, policy, files, language) {
   });
   // The endpoint never redirects: the session has ended, and this leads to the login.
   if (response.type === "opaqueredirect" || response.status === 401)
-    throw new UploadError(gettext_noop("Perhaps you are signed out. Sign in again in another tab, then try again."));
+    throw new UploadError(gettext_noop("Perhaps you are signed out. Sign in again in another tab."));
   const { error, uploads } = await response.json();
   if (error) throw new UploadError(String(error), { refused: [400, 403, 413].includes(response.status) });
   if (uploads.length !== files.length || !uploads.every(isUsable)) throw new Error("Unusable answer");

@@ -2,15 +2,9 @@
 import { fileSize, gettextFor, percent } from "./texts.js";
 
 /**
- * @template Key
- * @typedef {object} RowData
- * @property {Key} key
- * @property {string} name
- * @property {number} size  bytes
- * @property {import("./file.js").State | "kept"} state
- * @property {boolean} [active]
- * @property {number} [share]
- * @property {string} [message]  what went wrong
+ * What a row shows: an upload, or a file that was kept.
+ *
+ * @typedef {import("./file.js").FileUpload | import("./kept.js").KeptFile} Item
  */
 
 let count = 0;
@@ -32,15 +26,19 @@ export function make(tag, part, attributes = {}, children = []) {
   return element;
 }
 
+/** What an upload has and a kept file has not. */
+const KEPT = { state: /** @type {const} */ ("kept"), active: false, share: 1, error: null };
+
 export class Row {
   #input;
   // Isolated: the direction of a name decides nothing but the order of its own letters.
   #name = document.createElement("bdi");
   #meta = make("span", "meta");
   #bar = make("progress", "bar");
-  #error = make("span", "error", { role: "alert", id: `s3upload-error-${++count}` });
-  #retry = make("button", "button", { type: "button" });
-  #remove = make("button", "button", { type: "button" });
+  #id = `s3upload-error-${++count}`;
+  #error = make("span", "error", { role: "alert", id: this.#id });
+  #retry = make("button", "button", { type: "button", "aria-describedby": this.#id });
+  #remove = make("button", "button", { type: "button", "aria-describedby": this.#id });
   element = make("div", "file", { role: "listitem" }, [
     make("span", "text", {}, [make("span", "name", {}, [this.#name]), this.#meta, this.#bar, this.#error]),
     make("span", "buttons", {}, [this.#retry, this.#remove]),
@@ -72,11 +70,13 @@ export class Row {
     this.focus();
   }
 
-  /** @param {RowData<unknown>} data */
-  update({ name, size, state, active = false, share = 0, message = "" }) {
+  /** @param {Item} item */
+  update(item) {
     const _ = gettextFor(this.#input);
+    const { name, size } = item.file;
+    const { state, active, share, error } = item.state === "kept" ? KEPT : item;
     const said = {
-      queued: active ? _("Waiting") : _("Waiting for the form to be sent"),
+      queued: active ? _("Waiting") : _("Goes with the form"),
       uploading: percent(this.#input, share),
       ordinary: _("Goes with the form"),
       done: _("Uploaded"),
@@ -93,24 +93,21 @@ export class Row {
     this.#bar.hidden = !active;
     this.#bar.value = share;
     this.#bar.setAttribute("aria-label", name);
-    setText(this.#error, message);
+    setText(this.#error, error ? _(error.message, error.status) : "");
     this.#retry.hidden = state !== "failed";
-    this.#label(this.#retry, _("Try again"), name, message);
-    this.#label(this.#remove, active ? _("Cancel") : _("Remove"), name, message);
+    label(this.#retry, _("Try again"), name);
+    label(this.#remove, active ? _("Cancel") : _("Remove"), name);
   }
+}
 
-  /**
-   * @param {HTMLButtonElement} button
-   * @param {string} text
-   * @param {string} name
-   * @param {string} message
-   */
-  #label(button, text, name, message) {
-    setText(button, text);
-    button.setAttribute("aria-label", `${text}: ${name}`);
-    if (message) button.setAttribute("aria-describedby", this.#error.id);
-    else button.removeAttribute("aria-describedby");
-  }
+/**
+ * @param {HTMLButtonElement} button
+ * @param {string} text
+ * @param {string} name
+ */
+function label(button, text, name) {
+  setText(button, text);
+  button.setAttribute("aria-label", `${text}: ${name}`);
 }
 
 /**

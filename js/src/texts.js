@@ -1,6 +1,6 @@
 /** The texts that a person reads: translations, sizes, percentages. */
 
-const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+const UNITS = ["", "kilo", "mega", "giga", "tera"];
 
 const catalog = typeof S3UPLOAD_CATALOG === "undefined" ? undefined : S3UPLOAD_CATALOG;
 
@@ -59,5 +59,5 @@ export function fileSize(element, bytes) {
   let unit = 0;
   // 1023.95 would be shown as 1,024: the next unit reads better.
   for (; bytes >= 1023.95 && unit < UNITS.length - 1; unit += 1) bytes /= 1024;
-  return bytes.toLocaleString(languageOf(element), { style: "unit", unit: UNITS[unit], maximumFractionDigits: 1 });
+  return bytes.toLocaleString(languageOf(element), { style: "unit", unit: `${UNITS[unit]}byte`, maximumFractionDigits: 1 });
 }

@@ -2,8 +2,7 @@
 import { make, Row } from "./row.js";
 import { gettextFor } from "./texts.js";
 
-/** @typedef {import("./file.js").FileUpload | HTMLInputElement} Key */
-/** @typedef {import("./row.js").RowData<Key>} RowData */
+/** @typedef {import("./row.js").Item} Item */
 
 /** Every container made here, to tell them from copies that somebody else's script has made. */
 /** @type {WeakMap<Element, HTMLInputElement>} */
@@ -38,7 +37,7 @@ export function removeCopies(input) {
 export class FieldView {
   #input;
   #actions;
-  /** @type {Map<Key, Row>} */
+  /** @type {Map<Item, Row>} */
   #rows = new Map();
   #list = make("div", "list", { role: "list" });
   #note = make("div", "note", { role: "status" });
@@ -47,7 +46,7 @@ export class FieldView {
 
   /**
    * @param {HTMLInputElement} input
-   * @param {{remove: (key: Key) => void, retry: (key: Key) => void}} actions
+   * @param {{remove: (item: Item) => void, retry: (item: Item) => void}} actions
    */
   constructor(input, actions) {
     this.#input = input;
@@ -58,37 +57,35 @@ export class FieldView {
   /**
    * Show these files and no others.
    *
-   * @param {RowData[]} list
+   * @param {Item[]} items
    */
-  render(list) {
+  render(items) {
     const _ = gettextFor(this.#input);
     this.#place();
     const focused = [...this.#rows].findIndex(([, row]) => row.element.contains(document.activeElement));
-    const keys = new Set(list.map(({ key }) => key));
-    for (const [key, row] of this.#rows) {
-      if (keys.has(key)) continue;
+    for (const [item, row] of this.#rows) {
+      if (items.includes(item)) continue;
       row.element.remove();
-      this.#rows.delete(key);
+      this.#rows.delete(item);
     }
-    for (const data of list) this.update(data);
+    for (const item of items) this.update(item);
     if (focused !== -1 && !this.#root.contains(document.activeElement)) {
       const rows = [...this.#rows.values()];
       (rows[focused] ?? rows.at(-1) ?? this.#input).focus();
     }
-    this.#list.hidden = !list.length;
+    this.#list.hidden = !items.length;
     this.#list.setAttribute("aria-label", _("Chosen files"));
   }
 
-  /** @param {RowData} data */
-  update(data) {
-    let row = this.#rows.get(data.key);
+  /** @param {Item} item */
+  update(item) {
+    let row = this.#rows.get(item);
     if (!row) {
-      const { key } = data;
-      row = new Row(this.#input, { remove: () => this.#actions.remove(key), retry: () => this.#actions.retry(key) });
-      this.#rows.set(key, row);
+      row = new Row(this.#input, { remove: () => this.#actions.remove(item), retry: () => this.#actions.retry(item) });
+      this.#rows.set(item, row);
       this.#list.append(row.element);
     }
-    row.update(data);
+    row.update(item);
   }
 
   /**
@@ -112,10 +109,10 @@ export class FieldView {
   /**
    * Say the error of a file once more, and put the focus where something can be done about it.
    *
-   * @param {Key} key
+   * @param {Item} item
    */
-  alert(key) {
-    this.#rows.get(key)?.alert();
+  alert(item) {
+    this.#rows.get(item)?.alert();
   }
 
   #place() {

@@ -104,7 +104,7 @@ test("cancelling stops the upload, and says so", async () => {
   assert.ok(fake.sending[0].signal.aborted);
   await rest();
   assert.deepEqual(events.map(([name, { size }]) => [name, size]), [["cancel", 7]]);
-  assert.match(document.querySelector(".s3upload__status").textContent, /a: Cancelled/);
+  assert.match(document.querySelector(".s3upload__status").textContent, /a: Removed/);
 });
 
 test("try again asks for a new presigned request", async () => {

@@ -52,14 +52,14 @@ test("a cancelled upload stays cancelled, whenever the network answers", async (
   const early = made();
   let answer;
   const run = early.upload.run(new Promise((resolve) => (answer = resolve)), assert.fail);
-  early.upload.cancel();
+  early.upload.stop("cancelled");
   answer(request);
   await run;
   assert.equal(fake.sending.length, 0);
   const late = made();
   void late.upload.run(Promise.resolve(request), assert.fail);
   await rest();
-  late.upload.cancel();
+  late.upload.stop("cancelled");
   await rest();
   assert.deepEqual([early.upload.state, late.upload.state], ["cancelled", "cancelled"]);
   assert.ok(fake.sending[0].signal.aborted);

@@ -172,7 +172,7 @@ test("uploads that wait for the submit start with it", async () => {
   const form = show(inputHtml("name=docs data-s3upload-on=submit") + SAVE);
   const seen = submits(form);
   choose(fileInput(), file("a"));
-  assert.match(rows()[0], /Waiting for the form to be sent/);
+  assert.match(rows()[0], /Goes with the form/);
   await rest();
   assert.equal(fake.asked.length, 0);
   buttons(form)[0].click();
