@@ -57,11 +57,11 @@ js: js/node_modules/.made ## The script: lint, types, tests, and the bundle is n
 bundle: js/node_modules/.made ## Bundle js/src into s3upload/static
 	npm --prefix js run build
 
-locales: ## Compile the translations
-	@for po in s3upload/locale/*/LC_MESSAGES/*.po; do $(MSGFMT) -o "$${po%.po}.mo" "$$po"; done
+locales: packages ## Compile the translations (those of the script are in its bundle)
+	@for po in s3upload/locale/*/LC_MESSAGES/django.po; do $(MSGFMT) -o "$${po%.po}.mo" "$$po"; done
 
 check-locales: packages ## The compiled translations are those of the sources
-	@for po in s3upload/locale/*/LC_MESSAGES/*.po; do \
+	@for po in s3upload/locale/*/LC_MESSAGES/django.po; do \
 	  $(MSGFMT) -o - "$$po" | cmp - "$${po%.po}.mo" || { echo "$$po: run make locales"; exit 1; }; \
 	done
 

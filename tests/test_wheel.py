@@ -172,7 +172,6 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> 
     [
         "s3upload/py.typed",
         "s3upload/static/s3upload/s3upload.js",
-        "s3upload/templates/*.html",
         *(
             f"s3upload/locale/{language}/LC_MESSAGES/*.{kind}"
             for language in ("de", "es", "fr")
@@ -234,4 +233,4 @@ def test_installed_wheel_uploads_a_file(site: str, tmp_path: Path) -> None:
     saved_as = request("/", form.encode())
 
     assert (tmp_path / "media" / saved_as).read_bytes() == content
-    assert saved_as == "naïve_plan.txt"
+    assert saved_as == "naïve plan.txt"
