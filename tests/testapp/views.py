@@ -21,7 +21,7 @@ from tests.testapp import models
 from tests.testapp.forms import FORMS, DocumentForm, DocumentFormSet, GalleryForm, GalleryFormSet
 
 # The ways a form stands in a page: the template's name.
-PAGES = {"media", "no-media", "csp", "htmx", "fetch", "outside", "inserted", "buttons"}
+PAGES = {"media", "no-media", "csp", "htmx", "boost", "fetch", "outside", "inserted", "buttons"}
 
 
 def index(request):
