@@ -133,7 +133,7 @@ export function onFormData({ target, formData }) {
   for (const input of inputsOf(/** @type {HTMLFormElement} */ (target))) {
     const field = knownField(input);
     // Out of step: a script has put in files that were never in hand here.
-    if (!field?.uploads.length || !field.inStep) continue;
+    if (!input.name || !field?.uploads.length || !field.inStep) continue;
     const replaced = field.uploads.filter(({ state }) => /^(done|failed|refused)$/.test(state));
     // Another input, or another listener, may have entries of this name. Only as many go as came from this list.
     const others = formData.getAll(input.name);
