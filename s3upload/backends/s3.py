@@ -99,7 +99,11 @@ class S3Backend(Backend):
 
     def _make_client(self, endpoint_url: str | None) -> S3Client:
         storage = self.storage
-        client = storage._create_session().client(
+        session = storage._create_session()
+        # Signing a POST without them fails with an AttributeError that helps nobody.
+        if session.get_credentials() is None:
+            raise ImproperlyConfigured(f"boto3 finds no credentials for {type(storage).__name__}")
+        client = session.client(
             "s3",
             region_name=storage.region_name,
             use_ssl=storage.use_ssl,
