@@ -23,7 +23,7 @@ The messages are for the person in front of the page: translated, and without a 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.utils.functional import Promise
@@ -93,7 +93,8 @@ class UnusableUpload(S3UploadError, ValidationError):
     default_code: ClassVar[str]
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(str(self.default_message), code=self.default_code)
+        # Still lazy: it may be raised in a thread, which does not know the user's language.
+        super().__init__(cast("Any", self.default_message), code=self.default_code)
         self.detail = detail
 
     def __reduce__(self) -> tuple[Any, ...]:

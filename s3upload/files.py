@@ -20,7 +20,7 @@ from django.db import connections, transaction
 from .backends import backend_named
 from .backends.base import Backend, Stat
 from .backends.filesystem import FileSystemBackend
-from .exceptions import UnusableUpload, UploadChanged, UploadForeign, UploadGone
+from .exceptions import StoreUnavailable, UnusableUpload, UploadChanged, UploadForeign, UploadGone
 from .tokens import Token
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,9 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     @property
     def is_kept(self) -> bool:
         """Whether a form that comes back with an error still has this upload."""
-        return not (self.rejected or self.is_stored or self._error)
+        # A store that does not answer may answer when the form is posted again.
+        is_usable = self._error is None or isinstance(self._error, StoreUnavailable)
+        return is_usable and not (self.rejected or self.is_stored)
 
     @property
     def is_stored(self) -> bool:
@@ -226,21 +228,22 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 class LocalUploadedFile(DirectUploadedFile):
     """A file that the browser sent to the dummy: ``FileSystemStorage`` moves it into place instead of reading it."""
 
+    _link: str | None = None
+
     @property
     def backend(self) -> FileSystemBackend:
         return cast("FileSystemBackend", super().backend)
 
     def temporary_file_path(self) -> str:
         """Return a path that may be moved away; the pending object stays until the transaction commits."""
-        _ = self.stat
-        self._link = self.backend.link(self.token.key)
+        self._link = self.backend.link(self.token.key, self.stat.etag)
         self.release()
         return self._link
 
     @property
     def is_stored(self) -> bool:
         # Who asks for the path need not move it: Pillow does not.
-        return super().is_stored and not os.path.exists(self._link)
+        return super().is_stored and not (self._link and os.path.exists(self._link))
 
 
 class RequestUploads:

@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from .backends import DEFAULT, storage_name, takes_uploads
 from .conf import conf
-from .exceptions import UploadForeign
+from .exceptions import StoreUnavailable, UnusableUpload, UploadForeign
 from .files import DirectUploadedFile
 from .policy import ChosenFile, Policy, field_identity
 from .tokens import entry_name
@@ -162,6 +162,8 @@ def clean(self: FileField, data: Any, initial: Any = None) -> Any:
         if bound_field is not None:
             check_upload(data, policy_for(self.widget, bound_field.html_name))
         return _clean(self, data, initial)
+    except StoreUnavailable:
+        raise
     except ValidationError:
         data.rejected = True
         raise
@@ -184,7 +186,13 @@ def image_to_python(self: ImageField, data: Any) -> Any:
     if not isinstance(data, DirectUploadedFile):
         return _image_to_python(self, data)
     view = _ImageView(data)
-    _image_to_python(self, cast("Any", view))
+    try:
+        _image_to_python(self, cast("Any", view))
+    except ValidationError as error:
+        # Django calls an image broken that could not be read.
+        if isinstance(error.__cause__, UnusableUpload):
+            raise error.__cause__ from None
+        raise
     data.image = view.image
     data.content_type = view.content_type
     data.seek(0)

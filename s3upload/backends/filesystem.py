@@ -81,23 +81,31 @@ class FileSystemBackend(Backend):
                 target.writelines(file.chunks())
             os.replace(part, path)
 
-    def link(self, key: str) -> str:
+    def link(self, key: str, etag: str) -> str:
         """
         Return the path of a second name of a pending object, which a storage may move away.
 
         The object keeps its first name until the transaction commits, so that nothing is lost when it rolls back.
+
+        :param etag: of the object that was validated.
+        :raises UploadGone: when it is not there.
+        :raises UploadChanged: when another object is there.
         """
         path = self.storage.path(key)
         link = path + LINK_SUFFIX
         with translated_errors():
-            if not os.path.exists(link):
-                try:
-                    os.link(path, link)
-                except FileNotFoundError:
-                    raise
-                except OSError:
-                    # A file system without hard links.
-                    shutil.copyfile(path, link)
+            with suppress(FileNotFoundError):
+                os.remove(link)
+            try:
+                os.link(path, link)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                # A file system without hard links.
+                shutil.copyfile(path, link)
+            if _etag(os.stat(path)) != etag:
+                os.remove(link)
+                raise UploadChanged("saved another file than was validated")
         return link
 
 
