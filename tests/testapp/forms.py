@@ -116,8 +116,9 @@ class OptedInForm(forms.Form):
 
 
 class OutsideForm(forms.Form):
-    """Its input stands outside the form element and names it with the form attribute."""
+    """Its inputs stand outside the form element and name it with the form attribute."""
 
+    title = forms.CharField(required=False, max_length=20, widget=forms.TextInput(attrs={"form": "the-form"}))
     file = forms.FileField(widget=forms.ClearableFileInput(attrs={"form": "the-form"}))
 
 
