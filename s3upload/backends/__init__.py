@@ -65,7 +65,7 @@ def storage_named(name: str) -> Storage:
     model, _dot, field_name = name.rpartition(".")
     try:
         field = apps.get_model(model)._meta.get_field(field_name)
-    except FieldDoesNotExist as error:
+    except (FieldDoesNotExist, ValueError) as error:
         raise LookupError(f"there is no field {name!r}") from error
     if not isinstance(field, models.FileField):
         raise LookupError(f"{name!r} is no file field")
