@@ -46,7 +46,7 @@ def test_site_of_the_tests_has_nothing_to_say() -> None:
     assert ids(deploy=True) == []
 
 
-# --- the dummy ----------------------------------------------------------------------------------
+# --- the dummy -----------------------------------------------------------------------------------
 
 
 def test_dummy_as_default_storage_fails_the_deployment_check(settings: Any) -> None:
@@ -89,7 +89,7 @@ def test_storage_on_s3_passes_the_deployment_check(settings: Any) -> None:
     assert ids(deploy=True) == []
 
 
-# --- the middleware --------------------------------------------------------------------------------
+# --- the middleware ------------------------------------------------------------------------------
 
 
 class OwnCsrf(CsrfViewMiddleware):
@@ -134,7 +134,7 @@ def test_misplaced_middleware_is_named(settings: Any) -> None:
     assert "AuthenticationMiddleware" in message.hint
 
 
-# --- the settings -----------------------------------------------------------------------------------
+# --- the settings --------------------------------------------------------------------------------
 
 WRONG = {
     "PREFIX": ["", "/", "a//b", "a/../b", "./a", None, 1, b"tmp"],
@@ -189,7 +189,7 @@ def test_authorize_that_names_nothing_callable_is_an_error(settings: Any, dotted
     assert ids() == ["s3upload.E006"]
 
 
-# --- the endpoint ------------------------------------------------------------------------------------
+# --- the endpoint --------------------------------------------------------------------------------
 
 
 def view(request: HttpRequest, **kwargs: Any) -> None: ...
@@ -218,7 +218,7 @@ def test_site_without_urls_has_nothing_at_the_endpoint(settings: Any) -> None:
     assert list(s3upload.checks.check_endpoint(None)) == []
 
 
-# --- storages -----------------------------------------------------------------------------------------
+# --- storages ------------------------------------------------------------------------------------
 
 
 def test_stock_storage_as_default_is_warned_of(settings: Any) -> None:
@@ -261,7 +261,7 @@ def test_storage_that_cannot_be_imported_is_left_to_django(settings: Any) -> Non
     assert ids(deploy=True) == []
 
 
-# --- all of them ---------------------------------------------------------------------------------------
+# --- all of them ---------------------------------------------------------------------------------
 
 
 def test_ids_are_used_for_one_thing_each() -> None:

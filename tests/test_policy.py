@@ -32,7 +32,7 @@ def accepts(policy: Policy, name: str, type_: str = "", size: int = 1) -> bool:
     return True
 
 
-# --- accept -----------------------------------------------------------------------------------
+# --- accept --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_refusal_by_extension_names_the_extensions() -> None:
     assert ".pdf, .zip" in refused.value.message
 
 
-# --- the media type that the server decides on --------------------------------------------------
+# --- the media type that the server decides on ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_content_type_can_always_stand_in_a_header(name: str, declared: str) -> 
     assert decided.count("/") == 1
 
 
-# --- names ------------------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------------
 
 LONG_CHINESE = "報" * 250 + ".pdf"  # Windows counts no bytes
 
@@ -335,7 +335,7 @@ def test_ordinary_name_is_left_alone(name: str) -> None:
         assert clean_file_name(name) == name
 
 
-# --- signed -------------------------------------------------------------------------------------
+# --- signed --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_policy_signed_with_the_previous_key_is_honoured(settings: object) -> No
         Policy.unsign(signed)
 
 
-# --- the identity of a field ----------------------------------------------------------------------
+# --- the identity of a field ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_policy_of_a_storage_that_takes_no_uploads_is_refused(storage: str) -> N
         presign(a_policy(storage=storage), [PDF], "")
 
 
-# --- what S3 is told ---------------------------------------------------------------------------------
+# --- what S3 is told -----------------------------------------------------------------------------
 
 
 def conditions(upload: dict[str, Any]) -> tuple[list[Any], datetime]:

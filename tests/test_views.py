@@ -71,7 +71,7 @@ def uploads(response: HttpResponse) -> list[dict[str, Any]]:
     return answer["uploads"]
 
 
-# --- what is answered -------------------------------------------------------------------------------
+# --- what is answered ----------------------------------------------------------------------------
 
 
 def test_file_gets_a_presigned_request_and_a_token() -> None:
@@ -145,7 +145,7 @@ def test_any_name_is_answered_with_a_token_that_can_be_posted(name: str) -> None
     assert token.name
 
 
-# --- refused as a whole: malformed --------------------------------------------------------------------
+# --- refused as a whole: malformed ---------------------------------------------------------------
 
 DEEP = "[" * 200_000
 GOOD = json.dumps(body_of("POLICY"))
@@ -253,7 +253,7 @@ def test_body_that_breaks_off_is_refused() -> None:
     refused(endpoint(request), 400)
 
 
-# --- refused as a whole: too much ----------------------------------------------------------------------
+# --- refused as a whole: too much ----------------------------------------------------------------
 
 
 def test_more_files_than_a_form_may_have_are_refused(settings: Any) -> None:
@@ -272,7 +272,7 @@ def test_longer_request_than_django_takes_is_refused(settings: Any) -> None:
     refused(post(body_of(None, {**A_FILE, "name": "x" * 1000})), 413)
 
 
-# --- refused as a whole: forged, expired, not from here ----------------------------------------------------
+# --- refused as a whole: forged, expired, not from here ------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_refusal_is_logged_without_policy_or_query(caplog: pytest.LogCaptureFixt
     assert not any(policy in message or "secret" in message for message in ours)
 
 
-# --- who may upload ---------------------------------------------------------------------------------------
+# --- who may upload ------------------------------------------------------------------------------
 
 
 def no_pdf(request: HttpRequest, policy: Policy, file: ChosenFile) -> None:
@@ -389,7 +389,7 @@ def test_authorize_knows_the_user(settings: Any, admin_client: Client) -> None:
     uploads(post(body_of(), client=admin_client))
 
 
-# --- paths and methods -----------------------------------------------------------------------------------
+# --- paths and methods ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -441,7 +441,7 @@ def test_endpoint_of_a_site_below_a_prefix() -> None:
         set_script_prefix("/")
 
 
-# --- languages ----------------------------------------------------------------------------------------------
+# --- languages -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -471,7 +471,7 @@ def test_refusal_is_in_the_language_of_the_browser(way: str, language: str) -> N
     assert REFUSED_WAYS[way](HTTP_ACCEPT_LANGUAGE="en") == english
 
 
-# --- on S3, of which presigning asks nothing ----------------------------------------------------------------------
+# --- on S3, of which presigning asks nothing -----------------------------------------------------
 
 
 def test_public_address_of_the_store_is_in_the_presigned_request(settings: Any, call_count: CallCount) -> None:
@@ -519,7 +519,7 @@ def test_store_without_credentials_fails_and_says_why_to_the_developer(
         post(body_of())
 
 
-# --- the dummy ------------------------------------------------------------------------------------------------------
+# --- the dummy -----------------------------------------------------------------------------------
 
 
 def presigned(**changes: Any) -> dict[str, Any]:

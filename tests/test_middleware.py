@@ -1,0 +1,524 @@
+"""Tokens become uploaded files when the form is parsed; nothing else of a request is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from typing import Any
+
+import pytest
+from asgiref.sync import iscoroutinefunction
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
+from s3upload.backends.filesystem import FileSystemBackend
+from s3upload.conf import TOKEN_AGE
+from s3upload.exceptions import StoreUnavailable
+from s3upload.files import DirectUploadedFile
+from s3upload.middleware import S3UploadMiddleware
+from s3upload.owners import owner_of
+from s3upload.policy import field_identity
+from s3upload.tokens import MAX_LENGTH
+from tests.conftest import CallCount, FilesystemStore
+from tests.pages import PRESIGN, a_policy, a_token, kept, set_clock, use_unreachable_s3
+from tests.testapp.forms import DocumentForm
+from tests.testapp.models import Document
+from tests.wire import Browser, Page
+
+pytestmark = pytest.mark.django_db
+
+URLENCODED = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(autouse=True)
+def _filesystem(filesystem_store: FilesystemStore) -> None:
+    """The store is a folder unless a test chooses another one."""
+
+
+@pytest.fixture
+def store_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileSystemBackend, "stat", lambda *args: pytest.fail("the store was asked"))
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """A browser that has been on a page of the site."""
+    browser = Browser()
+    browser.get("/forms/plain/")
+    return browser
+
+
+def received(response: Any) -> dict[str, Any]:
+    assert response.status_code == 200, response.content
+    return json.loads(response.content)
+
+
+def errors(response: Any, field: str = "file") -> list[str]:
+    """Return the codes of a field's errors in the form of a page that came back."""
+    assert response.status_code == 200
+    return [error.code for error in response.context["form"].errors.as_data().get(field, [])]
+
+
+def pending(browser: Browser, name: str = "a.txt", body: bytes = b"content", form: str = "document") -> str:
+    return browser.upload(f"/forms/{form}/", "file", name, body)
+
+
+# --- what a view gets ----------------------------------------------------------------------------
+
+
+def test_token_is_a_file_under_the_name_of_the_field(browser: Browser) -> None:
+    token = pending(browser)
+    answer = received(browser.post("/echo/", {"title": "t", "file-s3upload": token}))
+    (file,) = answer["files"]["file"]
+    assert (file["name"], file["size"], file["content_type"]) == ("a.txt", 7, "text/plain")
+
+
+def test_token_is_no_form_data_to_the_view(browser: Browser) -> None:
+    answer = received(browser.post("/echo/", {"title": "t", "file-s3upload": pending(browser)}))
+    assert answer["post"].keys() == {"csrfmiddlewaretoken", "title"}
+
+
+def test_post_data_stays_immutable(browser: Browser) -> None:
+    request = RequestFactory().post("/", {"title": "t", "file-s3upload": a_token().sign()})
+    S3UploadMiddleware(lambda request: HttpResponse(request.POST["title"]))(request)
+    with pytest.raises(AttributeError, match="immutable"):
+        request.POST["title"] = "changed"
+
+
+def test_files_keep_their_order_and_their_names(browser: Browser) -> None:
+    names = ["b.txt", "a.txt", "b.txt", "c.txt"]
+    tokens = [browser.upload("/forms/several/", "files", name, name.encode()) for name in names]
+    answer = received(browser.post("/echo/", {"files-s3upload": tokens}))
+    assert [file["name"] for file in answer["files"]["files"]] == names
+
+
+def test_two_files_of_one_name_are_saved_as_two_files(browser: Browser, filesystem_store: FilesystemStore) -> None:
+    tokens = [browser.upload("/forms/several/", "files", "a.txt", body) for body in (b"one", b"two")]
+    page = browser.submit("/forms/several/", {"title": "t", "files-s3upload": tokens})
+    assert [filesystem_store.get(name) for name in page.result["saved"]] == [b"one", b"two"]
+
+
+def test_file_of_the_form_and_token_come_together(browser: Browser) -> None:
+    token = browser.upload("/forms/several/", "files", "sent-before.txt", b"x")
+    ordinary = SimpleUploadedFile("with-the-form.txt", b"ordinary")
+    answer = received(browser.post("/echo/", {"files": ordinary, "files-s3upload": token}))
+    assert [file["name"] for file in answer["files"]["files"]] == ["with-the-form.txt", "sent-before.txt"]
+
+
+def test_urlencoded_form_can_have_tokens(browser: Browser) -> None:
+    token = pending(browser)
+    csrf = browser.client.cookies["csrftoken"].value
+    body = f"csrfmiddlewaretoken={csrf}&title=t&file-s3upload={token}"
+    answer = received(browser.client.post("/echo/", body, content_type=URLENCODED))
+    assert [file["name"] for file in answer["files"]["file"]] == ["a.txt"]
+
+
+def test_empty_token_is_no_file(browser: Browser) -> None:
+    answer = received(browser.post("/echo/", {"file-s3upload": ""}))
+    assert answer["files"] == {}
+    assert answer["post"].keys() == {"csrfmiddlewaretoken"}
+
+
+def test_form_without_tokens_is_as_ever(browser: Browser) -> None:
+    answer = received(browser.post("/echo/", {"a": ["1", "2"], "file": SimpleUploadedFile("a.txt", b"x")}))
+    assert answer["post"]["a"] == ["1", "2"]
+    assert [file["class"] for file in answer["files"]["file"]] == ["InMemoryUploadedFile"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_model_form_saves_the_file(browser: Browser, filesystem_store: FilesystemStore) -> None:
+    page = browser.submit("/forms/document/", {"title": "t", "file-s3upload": pending(browser)})
+    assert page.result["saved"] == ["documents/a.txt"]
+    assert filesystem_store.get("documents/a.txt") == b"content"
+    assert filesystem_store.keys() == ["documents/a.txt"]
+
+
+def test_row_of_a_formset_may_have_another_number_than_when_it_was_rendered(browser: Browser) -> None:
+    url = "/documents/formset/"
+    first = browser.upload(url, "form-0-file", "first.txt", b"1")
+    second = browser.upload(url, "form-1-file", "second.txt", b"2")
+    form = {"form-TOTAL_FORMS": "2", "form-INITIAL_FORMS": "0", "form-0-title": "a", "form-1-title": "b"}
+    page = browser.submit(url, {**form, "form-0-file-s3upload": second, "form-1-file-s3upload": first})
+    assert page.result["saved"] == ["documents/second.txt", "documents/first.txt"]
+
+
+def test_row_that_a_script_adds_can_have_uploads(browser: Browser) -> None:
+    """Its policy was rendered in the template of a row, before it had a number."""
+    policy = a_policy(field=field_identity("form-__prefix__-file")).sign()
+    (upload,) = browser.presign(policy, [{"name": "a.txt", "size": 1, "type": ""}])
+    assert browser.send(upload, b"x") == 201
+    rows = {"form-TOTAL_FORMS": "3", "form-INITIAL_FORMS": "0", "form-2-title": "t"}
+    page = browser.submit("/documents/formset/", {**rows, "form-2-file-s3upload": upload["token"]})
+    assert page.result["saved"] == ["documents/a.txt"]
+
+
+# --- when the store is asked ---------------------------------------------------------------------
+
+
+def test_file_that_nobody_looks_at_is_not_asked_about(browser: Browser, store_is_not_asked: None) -> None:
+    token = pending(browser)
+    answer = received(browser.post("/echo/json/", {"file-s3upload": token}, content_type="application/json"))
+    assert answer["files"] == 0
+    request = RequestFactory().post("/", {"file-s3upload": token})
+    response = S3UploadMiddleware(lambda request: HttpResponse(request.FILES["file"].name))(request)
+    assert response.content == b"a.txt"
+
+
+def test_form_without_csrf_token_fails_before_the_store_is_asked(settings: Any, call_count: CallCount) -> None:
+    use_unreachable_s3(settings)
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/forms/document/", {"title": "t", "file-s3upload": a_token().sign()})
+    assert response.status_code == 403
+    assert not call_count
+
+
+# --- what is not touched -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "text/plain", "multipart/mixed; boundary=x", ""])
+@pytest.mark.parametrize("path", ["/echo/body/", "/echo/stream/"])
+def test_view_can_read_the_raw_body(path: str, content_type: str) -> None:
+    body = b"any bytes \x00\xff" * 100_000 if path == "/echo/stream/" else b"any bytes \x00\xff"
+    answer = received(Client().post(path, body, content_type=content_type))
+    assert answer["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("path", ["/echo/body/", "/echo/stream/"])
+@pytest.mark.parametrize("content_type", [MULTIPART_CONTENT, URLENCODED])
+def test_view_can_read_the_raw_body_of_a_form(path: str, content_type: str) -> None:
+    body = encode_multipart(BOUNDARY, {"file-s3upload": "x", "file": SimpleUploadedFile("a.txt", b"y")})
+    answer = received(Client().generic("POST", path, body, content_type=content_type))
+    assert answer["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+def test_view_can_read_json() -> None:
+    answer = received(Client().post("/echo/json/", {"file-s3upload": "x"}, content_type="application/json"))
+    assert answer["json"] == {"file-s3upload": "x"}
+
+
+def test_view_can_set_upload_handlers(browser: Browser) -> None:
+    data = {"title": "t", "ordinary": SimpleUploadedFile("b.txt", b"x"), "file-s3upload": pending(browser)}
+    answer = received(browser.post("/echo/upload-handlers/", data))
+    assert [file["name"] for file in answer["files"]["file"]] == ["a.txt"]
+    assert answer["files"]["ordinary"][0]["class"] == "InMemoryUploadedFile"
+
+
+def test_view_that_is_exempt_from_csrf_gets_its_files(browser: Browser) -> None:
+    token = pending(browser)
+    answer = received(browser.client.post("/echo/csrf-exempt/", {"file-s3upload": token}))
+    assert [file["name"] for file in answer["files"]["file"]] == ["a.txt"]
+
+
+def test_nothing_is_read_of_a_request_before_the_view_does() -> None:
+    class Untouchable(io.BytesIO):
+        def read(self, *args: Any) -> bytes:
+            pytest.fail("the body was read")
+
+        readline = read
+
+    request = RequestFactory().post("/", {"file-s3upload": "x"})
+    request._stream = Untouchable()
+    assert S3UploadMiddleware(lambda request: HttpResponse("ok"))(request).content == b"ok"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_other_methods_are_left_alone(method: str) -> None:
+    response = Client().generic(method, "/echo/?file-s3upload=x", b"file-s3upload=x", content_type=URLENCODED)
+    assert response.status_code == 200
+
+
+# --- tokens that can't be used -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forged", ["x", "x:y:z", "\x00", "😀", "a" * (MAX_LENGTH + 1), "{token}x", "x{token}"])
+def test_forged_token_is_refused_and_nothing_is_saved(
+    browser: Browser, filesystem_store: FilesystemStore, forged: str
+) -> None:
+    good = pending(browser)
+    entries = {"title": "t", "file-s3upload": forged.replace("{token}", good)}
+    assert browser.post("/forms/document/", entries).status_code == 403
+    assert not Document.objects.exists()
+    assert not filesystem_store.keys("documents/")
+
+
+def test_one_forged_token_among_others_is_refused(browser: Browser) -> None:
+    token = browser.upload("/forms/several/", "files", "a.txt", b"x")
+    response = browser.post("/forms/several/", {"title": "t", "files-s3upload": [token, token + "x"]})
+    assert response.status_code == 403
+
+
+def test_signed_text_longer_than_any_token_is_refused(browser: Browser) -> None:
+    token = a_token(key="x" * MAX_LENGTH).sign()
+    assert browser.post("/forms/document/", {"title": "t", "file-s3upload": token}).status_code == 403
+
+
+def test_expired_token_is_an_error_on_the_field(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_clock(monkeypatch, 1_800_000_000)
+    token = pending(browser)
+    set_clock(monkeypatch, 1_800_000_000 + TOKEN_AGE + 1)
+    response = browser.post("/forms/document/", {"title": "t", "file-s3upload": token})
+    assert errors(response) == ["upload_expired"]
+    assert not kept(response, "file")
+    assert not Document.objects.exists()
+
+
+def test_token_of_another_field_is_an_error_on_the_field(browser: Browser) -> None:
+    token = browser.upload("/forms/two/", "first", "a.txt", b"x")
+    response = browser.post("/forms/two/", {"first-s3upload": token, "second-s3upload": token})
+    assert errors(response, "second") == ["upload_foreign"]
+    assert errors(response, "first") == []
+
+
+def test_token_for_a_text_field_is_no_text(browser: Browser) -> None:
+    token = pending(browser)
+    response = browser.post("/forms/document/", {"title-s3upload": token, "file-s3upload": token})
+    assert errors(response, "title") == ["required"]
+    assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "csrfmiddlewaretoken", "FILE", "file-s3upload", "file-clear"])
+def test_token_for_what_is_no_field_of_the_form_is_ignored(filesystem_store: FilesystemStore, name: str) -> None:
+    filesystem_store.put("tmp/s3upload/abc", b"content")
+
+    def view(request: HttpRequest) -> HttpResponse:
+        form = DocumentForm(request.POST, request.FILES)
+        assert form.is_valid()
+        return HttpResponse(form.cleaned_data["file"].name)
+
+    cookie = {"CSRF_COOKIE": "c" * 32}
+    owner = owner_of(RequestFactory(**cookie).get("/"))
+    token = a_token(owner=owner, content_type="text/plain").sign()
+    request = RequestFactory(**cookie).post("/", {"title": "t", "file-s3upload": token, f"{name}-s3upload": token})
+    assert S3UploadMiddleware(view)(request).content == b"report.pdf"
+
+
+def test_vanished_upload_is_an_error_on_the_field(browser: Browser, filesystem_store: FilesystemStore) -> None:
+    token = pending(browser)
+    (key,) = filesystem_store.keys()
+    (filesystem_store.folder / key).unlink()
+    response = browser.post("/forms/document/", {"title": "t", "file-s3upload": token})
+    assert errors(response) == ["upload_gone"]
+    assert not kept(response, "file")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_token_that_was_used_is_an_error_on_the_field(browser: Browser) -> None:
+    token = pending(browser)
+    browser.submit("/forms/document/", {"title": "t", "file-s3upload": token})
+    response = browser.post("/forms/document/", {"title": "again", "file-s3upload": token})
+    assert errors(response) == ["upload_gone"]
+    assert Document.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_error_of_a_token_outside_of_a_form_is_a_bad_request(browser: Browser) -> None:
+    token = pending(browser)
+    browser.submit("/forms/document/", {"title": "t", "file-s3upload": token})
+    assert browser.post("/echo/", {"file-s3upload": token}).status_code == 400
+
+
+@pytest.mark.parametrize("limit", [3, None])
+def test_as_many_tokens_as_a_form_may_have_files(browser: Browser, settings: Any, limit: int | None) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = limit
+    tokens = [browser.upload("/forms/several/", "files", "a.txt", b"x") for _ in range(4)]
+    three = browser.post("/forms/several/", {"title": "t", "files-s3upload": tokens[:3]})
+    assert three.status_code == 200
+    four = browser.post("/forms/several/", {"title": "t", "files-s3upload": tokens})
+    assert four.status_code == (400 if limit else 200)
+
+
+# --- whose token it is ---------------------------------------------------------------------------
+
+
+def foreign(browser: Browser, token: str) -> bool:
+    response = browser.post("/forms/document/", {"title": "t", "file-s3upload": token})
+    if "form" not in (response.context or {}):
+        return False
+    assert errors(response) == ["upload_foreign"]
+    assert not kept(response, "file")
+    assert not Document.objects.exists()
+    return True
+
+
+@pytest.fixture
+def alice() -> User:
+    return User.objects.create_user("alice", password="alice's")
+
+
+@pytest.fixture
+def bob() -> User:
+    return User.objects.create_user("bob", password="bob's")
+
+
+def test_token_of_a_user_is_for_that_user(alice: User, bob: User) -> None:
+    token = pending(Browser(alice))
+    assert foreign(Browser(bob), token)
+    assert foreign(Browser(), token)
+
+
+def test_user_can_go_on_in_another_session(alice: User) -> None:
+    assert not foreign(Browser(alice), pending(Browser(alice)))
+
+
+def test_token_of_a_browser_is_for_that_browser(browser: Browser) -> None:
+    token = pending(browser)
+    assert foreign(Browser(), token)
+    assert not foreign(browser, token)
+
+
+def with_session(browser: Browser) -> Browser:
+    session = browser.client.session
+    session["cart"] = 1
+    session.save()
+    return browser
+
+
+def test_token_of_a_session_is_for_that_session() -> None:
+    browser = with_session(Browser())
+    token = pending(browser)
+    assert foreign(with_session(Browser()), token)
+    assert not foreign(browser, token)
+
+
+def test_browser_that_gets_a_session_meanwhile_keeps_its_uploads(browser: Browser) -> None:
+    token = pending(browser)
+    assert not foreign(with_session(browser), token)
+
+
+def test_token_of_a_user_is_nobodys_after_logout(alice: User) -> None:
+    browser = Browser(alice)
+    token = pending(browser)
+    browser.client.logout()
+    assert foreign(browser, token)
+
+
+def test_token_of_a_user_is_good_again_after_login(alice: User) -> None:
+    browser = Browser(alice)
+    token = pending(browser)
+    browser.client.logout()
+    browser.client.force_login(alice)
+    assert not foreign(browser, token)
+
+
+def test_upload_of_an_anonymous_browser_is_nobodys_after_login(browser: Browser, alice: User) -> None:
+    """Login gives the browser another CSRF token on purpose: an attacker may have planted the one before."""
+    token = pending(browser)
+    alice.is_staff = True
+    alice.save()
+    login = {"username": "alice", "password": "alice's", "next": "/"}
+    assert browser.post("/admin/login/", login).status_code == 302
+    assert foreign(browser, token)
+
+
+def test_stolen_token_does_not_take_the_file_away(alice: User, bob: User) -> None:
+    browser = Browser(alice)
+    token = pending(browser)
+    assert foreign(Browser(bob), token)
+    assert not foreign(browser, token)
+
+
+# --- the store does not answer -------------------------------------------------------------------
+
+
+def test_store_that_does_not_answer_is_an_error_on_the_field(browser: Browser, settings: Any) -> None:
+    use_unreachable_s3(settings, client_config=quick())
+    (upload,) = browser.presign(
+        browser.policy(browser.client.get("/forms/document/").content.decode(), "file"),
+        [{"name": "a.txt", "size": 7, "type": ""}],
+    )
+    response = browser.post("/forms/document/", {"title": "t", "file-s3upload": upload["token"]})
+    assert errors(response) == ["store_unavailable"]
+    # It may answer when the form is posted again.
+    assert [field["data-s3upload-name"] for field in kept(response, "file")] == ["a.txt"]
+
+
+def test_store_that_does_not_answer_outside_of_a_form_is_503(browser: Browser, settings: Any) -> None:
+    use_unreachable_s3(settings, client_config=quick())
+    (upload,) = browser.presign(
+        browser.policy(browser.client.get("/forms/document/").content.decode(), "file"),
+        [{"name": "a.txt", "size": 7, "type": ""}],
+    )
+    response = browser.post("/echo/", {"file-s3upload": upload["token"]})
+    assert response.status_code == 503
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.content.decode() == str(StoreUnavailable.default_message)
+
+
+def quick() -> Any:
+    from botocore.config import Config
+
+    return Config(connect_timeout=1, retries={"total_max_attempts": 1})
+
+
+# --- sync and async ------------------------------------------------------------------------------
+
+
+def test_middleware_is_sync_or_async_as_what_is_behind_it() -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    request = RequestFactory().get("/")
+    assert iscoroutinefunction(S3UploadMiddleware(view))
+    assert asyncio.run(S3UploadMiddleware(view)(request)).status_code == 200
+    synchronous = S3UploadMiddleware(lambda request: HttpResponse())
+    assert not iscoroutinefunction(synchronous)
+    assert synchronous(request).status_code == 200
+
+
+def async_client(browser: Browser) -> AsyncClient:
+    client = AsyncClient(enforce_csrf_checks=True)
+    client.cookies = browser.client.cookies
+    return client
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_view_gets_its_files(browser: Browser) -> None:
+    token = pending(browser)
+    data = {"csrfmiddlewaretoken": browser.client.cookies["csrftoken"].value, "file-s3upload": token}
+    client = async_client(browser)
+    answer = received(asyncio.run(client.post("/echo/async/", data)))
+    assert [(file["name"], file["size"]) for file in answer["files"]["file"]] == [("a.txt", 7)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_view_saves_a_file(browser: Browser, filesystem_store: FilesystemStore) -> None:
+    token = pending(browser)
+    data = {"csrfmiddlewaretoken": browser.client.cookies["csrftoken"].value, "title": "t", "file-s3upload": token}
+    client = async_client(browser)
+    response = asyncio.run(client.post("/documents/async/", data))
+    assert Page(response.content.decode()).result["saved"] == ["documents/a.txt"]
+    assert filesystem_store.keys() == ["documents/a.txt"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("entry", "status"), [("x:y:z", 403), ("", 200)])
+def test_forged_token_for_an_async_view(browser: Browser, entry: str, status: int) -> None:
+    browser.get("/forms/document/")
+    data = {"csrfmiddlewaretoken": browser.client.cookies["csrftoken"].value, "title": "t", "file-s3upload": entry}
+    client = async_client(browser)
+    assert asyncio.run(client.post("/documents/async/", data)).status_code == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_endpoint_answers_async(browser: Browser) -> None:
+    policy = browser.policy(browser.client.get("/forms/plain/").content.decode(), "file")
+    body = {"policy": policy, "files": [{"name": "a.txt", "size": 1, "type": ""}]}
+    response = asyncio.run(async_client(browser).post(PRESIGN, json.dumps(body), content_type="application/json"))
+    assert "token" in response.json()["uploads"][0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_async_view_can_read_the_raw_body() -> None:
+    answer = received(asyncio.run(AsyncClient().post("/echo/stream/", b"bytes", content_type="text/plain")))
+    assert answer["sha256"] == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_files_are_ours_alone() -> None:
+    request = RequestFactory().post("/", {"file-s3upload": a_token().sign()})
+    S3UploadMiddleware(lambda request: HttpResponse(request.POST.get("x", "")))(request)
+    assert isinstance(request.FILES["file"], DirectUploadedFile)
