@@ -253,6 +253,21 @@ def test_every_call_to_the_store_is_documented() -> None:
     assert set(re.findall(r"``([A-Z]\w+)``", table)) == calls
 
 
+def test_every_permission_comes_from_a_call() -> None:
+    [table] = re.findall(r"^Where they come from:\n(.*?)\n\n``", PAGES["bucket"], re.MULTILINE | re.DOTALL)
+    statements = json.loads(block("json", "policy-json"))["Statement"]
+    allowed = {action for statement in statements[:2] for action in statement["Action"]}
+
+    assert set(re.findall(r"``(s3:\w+)``", table)) == allowed
+
+
+def test_every_class_that_is_named_exists() -> None:
+    named = set(re.findall(r"\bs3upload(?:\.\w+)*\.[A-Z]\w{4,}", ALL + OTHERS))
+
+    assert named
+    assert all(import_string(path) for path in named)
+
+
 # --- examples ---------------------------------------------------------------------------------
 
 
