@@ -30,6 +30,11 @@ from tests.servers.base import S3Account, in_background
 our_clients: WeakSet[BaseClient] = WeakSet()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long texts by their argument: signed ones differ from worker to worker, and xdist refuses that."""
+    return argname if isinstance(val, str) and len(val) > 40 else None
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the test database in a file of this run: servers in threads open it themselves."""
