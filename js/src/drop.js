@@ -1,5 +1,5 @@
 /** Files dropped on a field: on the input, on its label, or on the list. */
-import { MANAGED } from "./kept.js";
+import { MANAGED } from "./managed.js";
 import { inputOfContainer } from "./view.js";
 
 /** @type {HTMLInputElement | undefined} */

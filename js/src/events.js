@@ -10,6 +10,7 @@
  * | `s3upload:error`    | an upload failed or was refused             | `FileDetail` and `message`  |
  * | `s3upload:cancel`   | an upload was cancelled before it was done  | `FileDetail`                |
  *
+ * @typedef {import("./file.js").FileUpload} FileUpload
  * @typedef {{file: File, name: string, size: number, message?: string}} FileDetail
  * @typedef {object} ProgressDetail
  * @property {number} progress  of all files of the input, 0 to 1
@@ -32,4 +33,28 @@ export function dispatch(input, name, detail) {
   return input.dispatchEvent(
     new CustomEvent(`s3upload:${name}`, { bubbles: true, cancelable: name === "start", detail }),
   );
+}
+
+/**
+ * @param {FileUpload} upload
+ * @returns {FileDetail}
+ */
+export const detailOf = ({ file }) => ({ file, name: file.name, size: file.size });
+
+/**
+ * @param {FileUpload} upload  that has moved
+ * @param {FileUpload[]} uploads  all of the input
+ * @returns {ProgressDetail}
+ */
+export function progressOf(upload, uploads) {
+  const loaded = uploads.reduce((sum, one) => sum + one.loaded, 0);
+  const total = uploads.reduce((sum, one) => sum + one.file.size, 0);
+  return {
+    progress: total ? loaded / total : upload.share,
+    loaded,
+    total,
+    currentFile: upload.file,
+    currentFileName: upload.file.name,
+    currentFileProgress: upload.share,
+  };
 }

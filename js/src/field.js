@@ -1,5 +1,5 @@
 /** One controller per file input: the list of its files, and what happens to them. */
-import { dispatch } from "./events.js";
+import { detailOf, dispatch, progressOf } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
 import { gettextFor, languageOf } from "./texts.js";
@@ -169,7 +169,8 @@ export class Field {
     const _ = gettextFor(this.input);
     const detail = detailOf(upload);
     this.view.update(upload);
-    if (upload.state === "uploading" || upload.state === "done") dispatch(this.input, "progress", this.#progress(upload));
+    if (upload.state === "uploading" || upload.state === "done")
+      dispatch(this.input, "progress", progressOf(upload, this.uploads));
     if (upload.state === "done") {
       this.view.announce(`${detail.name}: ${_("Uploaded")}`);
       dispatch(this.input, "complete", detail);
@@ -179,20 +180,6 @@ export class Field {
       this.#tell("error");
     }
   };
-
-  /** @param {FileUpload} upload */
-  #progress(upload) {
-    const loaded = this.uploads.reduce((sum, one) => sum + one.loaded, 0);
-    const total = this.uploads.reduce((sum, one) => sum + one.file.size, 0);
-    return {
-      progress: total ? loaded / total : upload.share,
-      loaded,
-      total,
-      currentFile: upload.file,
-      currentFileName: upload.file.name,
-      currentFileProgress: upload.share,
-    };
-  }
 
   /**
    * Have these files and no others.
@@ -252,9 +239,4 @@ export class Field {
   #tell(outcome) {
     this.#waiting.splice(0).forEach((resolve) => resolve(outcome));
   }
-}
-
-/** @param {FileUpload} upload */
-function detailOf({ file }) {
-  return { file, name: file.name, size: file.size };
 }

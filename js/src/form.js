@@ -1,10 +1,10 @@
 /**
- * The form protocol: hold the submit until the uploads are done, then let the browser submit as it always does; put
- * tokens in the place of files. The form is never posted from here.
+ * The submit: held until the uploads are done, then made by the browser as it always is. The form is never posted from
+ * here. What it carries is in formdata.js.
  */
 import { fieldOf, knownField } from "./field.js";
-import { isSame } from "./file.js";
-import { keptOf, managedIn, SUFFIX } from "./kept.js";
+import { keptOf } from "./kept.js";
+import { inputsOf } from "./managed.js";
 import { gettextFor } from "./texts.js";
 
 /** How long a form that was let through is taken to be on its way, in milliseconds. */
@@ -15,14 +15,6 @@ const held = new WeakSet();
 
 /** The submit event that was last let through. @type {WeakMap<HTMLFormElement, Event>} */
 let passed = new WeakMap();
-
-/**
- * The managed inputs that post with a form, also those outside it that name it. Not `form.elements`, which a control
- * of that name hides.
- *
- * @param {HTMLFormElement} form
- */
-const inputsOf = (form) => managedIn(document).filter((input) => input.form === form && !input.matches(":disabled"));
 
 /**
  * The fields of a form that have files; what a script has set without an event is taken in hand.
@@ -121,30 +113,6 @@ function showTrouble(form) {
   const field = fieldsOf(form).find((one) => one.troubled);
   const upload = field?.uploads.find(({ state }) => state === "failed" || state === "refused");
   if (field && upload) field.view.alert(upload);
-}
-
-/**
- * Put tokens in the place of files, in the order of the list. Files that failed are left out; files that are still on
- * their way, when a script does not wait for the submit, stay as they are: nothing is lost.
- *
- * @param {FormDataEvent} event
- */
-export function onFormData({ target, formData }) {
-  for (const input of inputsOf(/** @type {HTMLFormElement} */ (target))) {
-    const field = knownField(input);
-    // Out of step: a script has put in files that were never in hand here.
-    if (!input.name || !field?.uploads.length || !field.inStep) continue;
-    const replaced = field.uploads.filter(({ state }) => /^(done|failed|refused)$/.test(state));
-    // Another input, or another listener, may have entries of this name. Only as many go as came from this list.
-    const others = formData.getAll(input.name);
-    for (const { file } of replaced) {
-      const index = others.findIndex((value) => isSame(value, file));
-      if (index !== -1) others.splice(index, 1);
-    }
-    formData.delete(input.name);
-    others.forEach((value) => formData.append(input.name, value));
-    for (const { state, token } of replaced) if (state === "done") formData.append(input.name + SUFFIX, token);
-  }
 }
 
 /** The person changes something: the next submit is another one. @param {Event} event */

@@ -2,17 +2,7 @@
  * Files kept from an earlier post: hidden inputs that the server has rendered beside the file input when the form
  * came back with an error. They post themselves; the document is the only record of them.
  */
-
-/** The inputs that this script looks after. */
-export const MANAGED = "input[type=file][data-s3upload-policy]";
-
-/**
- * The managed inputs in a part of the document.
- *
- * @param {ParentNode} root
- * @returns {HTMLInputElement[]}
- */
-export const managedIn = (root) => [...root.querySelectorAll(/** @type {"input"} */ (MANAGED))];
+import { managedIn } from "./managed.js";
 
 /** What the form posts for an uploaded file is named after its input. */
 export const SUFFIX = "-s3upload";

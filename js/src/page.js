@@ -4,8 +4,10 @@
  */
 import { onDragLeave, onDragOver, onDrop } from "./drop.js";
 import { fieldOf, knownField } from "./field.js";
-import { onEdit, onFormData, onPageShow, onReset, onSubmit } from "./form.js";
-import { keptOf, managedIn, MANAGED } from "./kept.js";
+import { onEdit, onPageShow, onReset, onSubmit } from "./form.js";
+import { onFormData } from "./formdata.js";
+import { keptOf } from "./kept.js";
+import { MANAGED, managedIn } from "./managed.js";
 import { adoptStyle } from "./style.js";
 import { removeCopies } from "./view.js";
 

@@ -59,5 +59,9 @@ export function fileSize(element, bytes) {
   let unit = 0;
   // 1023.95 would be shown as 1,024: the next unit reads better.
   for (; bytes >= 1023.95 && unit < UNITS.length - 1; unit += 1) bytes /= 1024;
-  return bytes.toLocaleString(languageOf(element), { style: "unit", unit: `${UNITS[unit]}byte`, maximumFractionDigits: 1 });
+  return bytes.toLocaleString(languageOf(element), {
+    style: "unit",
+    unit: `${UNITS[unit]}byte`,
+    maximumFractionDigits: 1,
+  });
 }

@@ -27,7 +27,7 @@ const anchorOf = (input) => input.closest("label") ?? input;
  * @param {HTMLInputElement} input
  */
 export function removeCopies(input) {
-  for (let next = anchorOf(input).nextElementSibling; next; ) {
+  for (let next = anchorOf(input).nextElementSibling; next;) {
     const current = next;
     next = current.nextElementSibling;
     if (current.classList.contains("s3upload") && !containers.has(current)) current.remove();

@@ -13,8 +13,17 @@ const dom = new JSDOM("<!doctype html><html lang=en><body></body></html>", {
 const { window } = dom;
 
 for (const name of [
-  "document", "location", "Element", "HTMLInputElement", "HTMLFormElement", "Event", "CustomEvent", "File", "FormData",
-  "MutationObserver", "XMLHttpRequest",
+  "document",
+  "location",
+  "Element",
+  "HTMLInputElement",
+  "HTMLFormElement",
+  "Event",
+  "CustomEvent",
+  "File",
+  "FormData",
+  "MutationObserver",
+  "XMLHttpRequest",
 ])
   Object.defineProperty(globalThis, name, { configurable: true, value: window[name], writable: true });
 for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"])
@@ -100,8 +109,7 @@ export function submits(form) {
 /** Collect our events of some names, as `[name, detail]`. */
 export function heard(target, ...names) {
   const seen = [];
-  for (const name of names)
-    target.addEventListener(`s3upload:${name}`, (event) => seen.push([name, event.detail]));
+  for (const name of names) target.addEventListener(`s3upload:${name}`, (event) => seen.push([name, event.detail]));
   return seen;
 }
 

@@ -39,7 +39,11 @@ test("one file is taken where one is allowed, in the place of the old", () => {
 
 test("a folder is no file", () => {
   show();
-  drag("drop", fileInput(), Object.assign(file("folder"), { item: { webkitGetAsEntry: () => ({ isDirectory: true }) } }));
+  drag(
+    "drop",
+    fileInput(),
+    Object.assign(file("folder"), { item: { webkitGetAsEntry: () => ({ isDirectory: true }) } }),
+  );
   assert.deepEqual(names(), []);
 });
 

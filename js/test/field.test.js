@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { button, choose, fakeTransport, file, fileInput, heard, inputHtml, keptHtml, posted, rest, rows, show } from "./browser.js";
+import {
+  button,
+  choose,
+  fakeTransport,
+  file,
+  fileInput,
+  heard,
+  inputHtml,
+  keptHtml,
+  posted,
+  rest,
+  rows,
+  show,
+} from "./browser.js";
 import { UploadError } from "../src/errors.js";
 import { start } from "../src/page.js";
 import { transport } from "../src/transport.js";
@@ -18,9 +31,7 @@ test("all files chosen at once are announced in one request, with the policy and
   show();
   choose(fileInput(), file("a"), file("b"));
   await rest();
-  assert.deepEqual(fake.asked, [
-    { endpoint: "/__s3upload__/", policy: "POLICY", names: ["a", "b"], language: "en" },
-  ]);
+  assert.deepEqual(fake.asked, [{ endpoint: "/__s3upload__/", policy: "POLICY", names: ["a", "b"], language: "en" }]);
 });
 
 test("choices add up where several are allowed, the same file twice too", async () => {
@@ -47,7 +58,10 @@ test("a new choice takes the place of the old where one is allowed", async () =>
   await rest();
   choose(fileInput(), file("b"));
   assert.ok(fake.sending[0].signal.aborted);
-  assert.deepEqual(events.map(([, { name }]) => name), ["a"]);
+  assert.deepEqual(
+    events.map(([, { name }]) => name),
+    ["a"],
+  );
   await fake.finish();
   assert.deepEqual(posted(form), ["docs-s3upload=token of b"], "the kept file is replaced too");
 });
@@ -103,7 +117,10 @@ test("cancelling stops the upload, and says so", async () => {
   button("Cancel: a").click();
   assert.ok(fake.sending[0].signal.aborted);
   await rest();
-  assert.deepEqual(events.map(([name, { size }]) => [name, size]), [["cancel", 7]]);
+  assert.deepEqual(
+    events.map(([name, { size }]) => [name, size]),
+    [["cancel", 7]],
+  );
   assert.match(document.querySelector(".s3upload__status").textContent, /a: Removed/);
 });
 
@@ -126,10 +143,13 @@ test("one refused file does not keep the others back", async () => {
   const events = heard(document, "error", "complete");
   choose(fileInput(), file("a"), file("b"));
   await fake.finish();
-  assert.deepEqual(events.map(([name, detail]) => [name, detail.name, detail.message]), [
-    ["error", "a", "Not this one."],
-    ["complete", "b", undefined],
-  ]);
+  assert.deepEqual(
+    events.map(([name, detail]) => [name, detail.name, detail.message]),
+    [
+      ["error", "a", "Not this one."],
+      ["complete", "b", undefined],
+    ],
+  );
   assert.equal(button("Try again: a"), undefined);
 });
 

@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { choose, fakeTransport, file, fileInput, inputHtml, keptHtml, posted, rest, rows, show, submits, window } from "./browser.js";
+import {
+  choose,
+  fakeTransport,
+  file,
+  fileInput,
+  inputHtml,
+  keptHtml,
+  posted,
+  rest,
+  rows,
+  show,
+  submits,
+  window,
+} from "./browser.js";
 import { UploadError } from "../src/errors.js";
 import { finished } from "../src/form.js";
 import { start } from "../src/page.js";
@@ -181,34 +194,6 @@ test("uploads that wait for the submit start with it", async () => {
   assert.deepEqual(posted(form), ["docs-s3upload=token of a"]);
 });
 
-test("tokens take the place of files, in the order of the list, two of one name too", async () => {
-  const form = show(`${inputHtml()}<input name=title value=x>`);
-  choose(fileInput(), file("b"), file("50% \"é\"\n😀.txt"));
-  choose(fileInput(), file("b"));
-  await rest();
-  fake.sending.splice(0).reverse().forEach(({ resolve }) => resolve());
-  await fake.finish();
-  assert.deepEqual(posted(form), [
-    "title=x",
-    "docs-s3upload=token of b",
-    "docs-s3upload=token of 50% \"é\"\n😀.txt",
-    "docs-s3upload=token of b",
-  ]);
-});
-
-test("a file that is still on its way is posted as it is when nobody waits", async () => {
-  const form = show();
-  choose(fileInput(), file("a"));
-  await rest();
-  assert.deepEqual(posted(form), ["docs=<a>"]);
-});
-
-test("files that were never in hand here stay as they are", async () => {
-  const form = show();
-  fileInput().files = [file("a")]; // By a script, without an event.
-  assert.deepEqual(posted(form), ["docs=<a>"]);
-});
-
 test("a disabled input is left alone", async () => {
   const form = show(`<fieldset>${inputHtml()}</fieldset>${SAVE}`);
   const seen = submits(form);
@@ -218,15 +203,6 @@ test("a disabled input is left alone", async () => {
   assert.equal(seen.length, 1);
   assert.deepEqual(posted(form), []);
   await fake.finish();
-});
-
-test("two inputs of one name keep their own files", async () => {
-  const form = show(inputHtml("name=docs id=one") + inputHtml("name=docs id=two"));
-  choose(form.querySelector("#one"), file("a"));
-  await fake.finish();
-  choose(form.querySelector("#two"), file("a"));
-  await rest();
-  assert.deepEqual(posted(form).sort(), ["docs-s3upload=token of a", "docs=<a>"], "one is uploaded, one on its way");
 });
 
 test("inputs outside the form that name it are waited for", async () => {

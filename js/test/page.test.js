@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { choose, fakeTransport, file, fileInput, inputHtml, keptHtml, posted, rest, rows, show, window } from "./browser.js";
+import {
+  choose,
+  fakeTransport,
+  file,
+  fileInput,
+  inputHtml,
+  keptHtml,
+  posted,
+  rest,
+  rows,
+  show,
+  window,
+} from "./browser.js";
 import { start } from "../src/page.js";
 import { transport } from "../src/transport.js";
 

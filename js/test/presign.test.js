@@ -6,12 +6,18 @@ import { presign } from "../src/presign.js";
 afterEach(() => mock.restoreAll());
 
 const answer = (body, init) => mock.method(globalThis, "fetch", async () => new Response(body, init));
-const ask = (...names) => presign("/__s3upload__/", "P", (names.length ? names : ["a"]).map((name) => file(name)), "de");
+const ask = (...names) =>
+  presign(
+    "/__s3upload__/",
+    "P",
+    (names.length ? names : ["a"]).map((name) => file(name)),
+    "de",
+  );
 const post = { token: "T", method: "POST", url: "/store", fields: {} };
 
 test("asks once, as JSON, for name, size and type of every file", async () => {
   const fetch = answer(JSON.stringify({ uploads: [post, { error: "No." }] }));
-  assert.deepEqual(await ask("100%.pdf", "a\n\"b\".pdf"), [post, { error: "No." }]);
+  assert.deepEqual(await ask("100%.pdf", 'a\n"b".pdf'), [post, { error: "No." }]);
   const [url, { body, headers, method }] = fetch.mock.calls[0].arguments;
   assert.deepEqual([url, method, headers.get("Content-Type")], ["/__s3upload__/presign/", "POST", "application/json"]);
   assert.equal(headers.get("Accept-Language"), "de");
@@ -19,7 +25,7 @@ test("asks once, as JSON, for name, size and type of every file", async () => {
     policy: "P",
     files: [
       { name: "100%.pdf", size: 3, type: "application/pdf" },
-      { name: "a\n\"b\".pdf", size: 3, type: "application/pdf" },
+      { name: 'a\n"b".pdf', size: 3, type: "application/pdf" },
     ],
   });
 });

@@ -44,7 +44,9 @@ test("every text in the source is translated, and nothing else", () => {
   const sources = new URL("../src/", import.meta.url);
   const used = readdirSync(sources)
     .filter((name) => name.endsWith(".js"))
-    .flatMap((name) => [...readFileSync(new URL(name, sources), "utf8").matchAll(/\b(?:_|gettext_noop)\(\s*"([^"]+)"/g)])
+    .flatMap((name) => [
+      ...readFileSync(new URL(name, sources), "utf8").matchAll(/\b(?:_|gettext_noop)\(\s*"([^"]+)"/g),
+    ])
     .map(([, msgid]) => msgid);
   const { languages, messages } = readCatalog();
   assert.deepEqual(languages, ["de", "es", "fr"]);

@@ -53,7 +53,10 @@ test("the focus moves to the next file, the one before, and at last to the input
   show();
   choose(fileInput(), file("a"), file("b"), file("c"));
   await fake.finish();
-  for (const [press, then] of [["b", "c"], ["c", "a"]]) {
+  for (const [press, then] of [
+    ["b", "c"],
+    ["c", "a"],
+  ]) {
     button(`Remove: ${press}`).focus();
     button(`Remove: ${press}`).click();
     assert.equal(document.activeElement.getAttribute("aria-label"), `Remove: ${then}`);
