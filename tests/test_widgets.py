@@ -213,7 +213,7 @@ def test_upload_through_a_multi_widget(filesystem_store: FilesystemStore) -> Non
 @pytest.mark.django_db
 def test_disabled_field_takes_no_uploads() -> None:
     class Form(forms.Form):
-        file = forms.FileField(disabled=True)
+        file = forms.FileField(disabled=True, required=False)
 
     request = posted(Browser(), a_policy())
     form = Form(request.POST, request.FILES)
