@@ -133,4 +133,4 @@ class StoreUnavailable(UnusableUpload):
     """Raised when the store refuses a request or does not answer."""
 
     default_code = "store_unavailable"
-    default_message = _("The file could not be fetched from the file store. Try again in a moment.")
+    default_message = _("The file store could not be reached. Try again in a moment.")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from .backends import backend_named
 from .backends.filesystem import PATH as DUMMY_PATH
@@ -41,14 +44,15 @@ def endpoint(request: HttpRequest) -> HttpResponse:
         return _error(404, _("There is nothing here."))
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    try:
-        _check_same_origin(request)
-        response = view(request)
-    except InvalidRequest as error:
-        logger.warning("refused %s: %s", request.path_info, type(error).__name__)
-        response = _error(error.status, str(error))
-    except StoreUnavailable as error:
-        response = _error(503, str(error.message))
+    with translation.override(_language_of(request)):
+        try:
+            _check_same_origin(request)
+            response = view(request)
+        except InvalidRequest as error:
+            logger.warning("refused %s: %s", request.path_info, type(error).__name__)
+            response = _error(error.status, str(error))
+        except StoreUnavailable as error:
+            response = _error(503, str(error.message))
     response["Cache-Control"] = "no-store"
     return response
 
@@ -88,6 +92,16 @@ def dummy_view(request: HttpRequest) -> HttpResponse:
 
 
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {"presign/": presign_view, DUMMY_PATH: dummy_view}
+
+
+def _language_of(request: HttpRequest) -> str | None:
+    # That of the page, which the script sends. LocaleMiddleware, whose sign is the attribute, knows the page's
+    # language from its address, and has no such address here.
+    if hasattr(request, "LANGUAGE_CODE"):
+        for code, _quality in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
+            with suppress(LookupError):
+                return translation.get_supported_language_variant(code)
+    return translation.get_language()
 
 
 def _check_same_origin(request: HttpRequest) -> None:

@@ -471,6 +471,19 @@ def test_refusal_is_in_the_language_of_the_browser(way: str, language: str) -> N
     assert REFUSED_WAYS[way](HTTP_ACCEPT_LANGUAGE="en") == english
 
 
+@pytest.mark.usefixtures("with_languages")
+def test_refusal_is_in_the_language_of_the_page_where_addresses_tell_it(settings: Any) -> None:
+    """LocaleMiddleware then takes the endpoint's address, which has no language in it, for one in LANGUAGE_CODE."""
+    settings.ROOT_URLCONF = "tests.urls_with_languages"
+    english = REFUSED_WAYS["malformed"]()
+    assert REFUSED_WAYS["malformed"](HTTP_ACCEPT_LANGUAGE="de") != english
+
+
+def test_refusal_is_in_the_language_of_a_site_that_has_only_one() -> None:
+    english = REFUSED_WAYS["malformed"]()
+    assert REFUSED_WAYS["malformed"](HTTP_ACCEPT_LANGUAGE="de") == english
+
+
 # --- on S3, of which presigning asks nothing -----------------------------------------------------
 
 
@@ -493,6 +506,27 @@ def test_address_of_the_storage_where_there_is_no_public_one(settings: Any) -> N
     use_unreachable_s3(settings)
     (upload,) = uploads(post(body_of()))
     assert upload["url"].startswith("http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_address_on_aws_is_that_of_the_region(method: str, settings: Any) -> None:
+    """Another one may answer with a redirect, which no browser follows in a preflight."""
+    settings.S3UPLOAD_METHOD = method
+    use_unreachable_s3(settings, endpoint_url=None, addressing_style=None)
+    (upload,) = uploads(post(body_of()))
+    assert urlsplit(upload["url"]).netloc == "bucket.s3.eu-central-1.amazonaws.com"
+
+
+def test_address_on_aws_of_a_bucket_that_fits_no_certificate(settings: Any) -> None:
+    use_unreachable_s3(settings, endpoint_url=None, addressing_style=None, bucket_name="my.bucket")
+    (upload,) = uploads(post(body_of()))
+    assert urlsplit(upload["url"]).netloc == "s3.eu-central-1.amazonaws.com"
+
+
+def test_address_that_is_none_fails_and_says_why_to_the_developer(settings: Any) -> None:
+    use_unreachable_s3(settings, endpoint_url="http://a_b")
+    with pytest.raises(ImproperlyConfigured, match="Invalid endpoint"):
+        post(body_of())
 
 
 def test_method_put(settings: Any, call_count: CallCount) -> None:

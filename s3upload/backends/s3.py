@@ -103,14 +103,23 @@ class S3Backend(Backend):
         # Signing a POST without them fails with an AttributeError that helps nobody.
         if session.get_credentials() is None:
             raise ImproperlyConfigured(f"boto3 finds no credentials for {type(storage).__name__}")
-        client = session.client(
-            "s3",
-            region_name=storage.region_name,
-            use_ssl=storage.use_ssl,
-            endpoint_url=endpoint_url,
-            verify=storage.verify,
-            config=DEFAULT_CONFIG.merge(storage.client_config).merge(SIGNATURE_V4),
-        )
+        config = DEFAULT_CONFIG.merge(storage.client_config).merge(SIGNATURE_V4)
+        s3_options: Any = getattr(config, "s3", None) or {}
+        if endpoint_url is None and "." not in self.bucket and not s3_options.get("addressing_style"):
+            # boto3's own choice presigns for an address without region, which may answer with a redirect; a browser
+            # follows none in a preflight. (A bucket with dots fits no certificate below S3's own name.)
+            config = config.merge(Config(s3=s3_options | {"addressing_style": "virtual"}))
+        try:
+            client = session.client(
+                "s3",
+                region_name=storage.region_name,
+                use_ssl=storage.use_ssl,
+                endpoint_url=endpoint_url,
+                verify=storage.verify,
+                config=config,
+            )
+        except ValueError as error:
+            raise ImproperlyConfigured(f"boto3 makes no client for {type(storage).__name__}: {error}") from error
         return cast("S3Client", client)
 
     def full_key(self, name: str) -> str:
@@ -121,7 +130,7 @@ class S3Backend(Backend):
 
     def presign(self, token: Token) -> dict[str, Any]:
         method = getattr(self.storage, "upload_method", None) or conf.METHOD
-        parameters = self.storage.get_object_parameters(token.key)
+        parameters = self.storage.get_object_parameters(self.full_key(token.key))
         encryption = {name: parameters[name] for name in ENCRYPTION if name in parameters}
         sign = self._presign_put if method == "PUT" else self._presign_post
         with translated_errors("signing"):
@@ -229,12 +238,14 @@ class S3Backend(Backend):
         target: Any,
         parameters: dict[str, Any],
     ) -> None:
+        if "Tagging" in parameters:
+            # Only then, since some stores know no tags; no browser can have put one on the pending object.
+            parameters = {"TaggingDirective": "REPLACE", **parameters}
         answer = self.client.copy_object(
             **target,
             CopySource=pinned,
             CopySourceIfMatch=stat.etag,
             MetadataDirective="REPLACE",
-            TaggingDirective="REPLACE",
             **parameters,
         )
         copied = answer["CopyObjectResult"].get("ETag", "").strip('"')
@@ -268,7 +279,10 @@ class S3Backend(Backend):
                 raise UploadChanged("the source of a copy in parts changed")
             self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            self.client.abort_multipart_upload(**upload)
+            try:
+                self.client.abort_multipart_upload(**upload)
+            except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+                logger.warning("an unfinished copy in parts was left behind: %s", type(error).__name__)
             raise
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -288,7 +302,8 @@ def translated_errors(operation: str) -> Iterator[None]:
     """
     Raise boto3's errors as ours.
 
-    :param operation: for the log, which gets the store's error code and no address, key or signature.
+    :param operation: for the log, where the error does not name one. The log gets it and the store's error code, and
+        no address, key or signature.
     """
     try:
         yield
@@ -298,7 +313,7 @@ def translated_errors(operation: str) -> Iterator[None]:
             raise UploadGone(code) from error
         if code in CHANGED:
             raise UploadChanged(code) from error
-        logger.error("the store refused %s: %s", operation, code)
+        logger.error("the store refused %s: %s", error.operation_name, code)
         raise StoreUnavailable(code) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError) as error:
         raise ImproperlyConfigured(f"{operation} can't be sent: {error}") from error
