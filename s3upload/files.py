@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -126,6 +127,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self.content_type_extra = {}
         self.rejected = False
         self._released = False
+        self._release: weakref.ref[Callable[[], None]] | None = None
         self._uploads = uploads
         self._stat: Stat | None = None
         self._error = error
@@ -161,8 +163,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     @property
     def is_stored(self) -> bool:
-        """Whether a storage has saved it."""
-        return self._released
+        """Whether a storage has saved it, in a transaction that was not rolled back."""
+        return self._released or (self._release is not None and self._release() is not None)
 
     @property
     def file(self) -> IO[Any]:
@@ -202,8 +204,14 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def release(self) -> None:
         """Have the pending object deleted once the transaction commits; for storages that have saved the file."""
-        self._released = True
-        after_commit(partial(self._uploads.discard, self))
+
+        def release() -> None:
+            self._released = True
+            self._uploads.discard(self)
+
+        # A transaction that is rolled back drops what was to be called when it commits.
+        self._release = weakref.ref(release)
+        after_commit(release)
 
     def look(self, is_owner: Callable[[str], bool]) -> None:
         """Ask the store about the object, and remember the answer."""
@@ -286,10 +294,10 @@ class RequestUploads:
 
     def discard(self, file: DirectUploadedFile) -> None:
         """Have a pending object deleted at the end of the request, or now when that is over."""
-        if self._discarded is None:
-            _delete([file])
-        else:
+        if self._discarded is not None:
             self._discarded.append(file)
+        elif file.is_stored:
+            _delete([file])
 
     def finish(self, *, delete: bool) -> None:
         """

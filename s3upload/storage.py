@@ -36,7 +36,7 @@ class S3UploadStorage(S3Storage):
         if not isinstance(upload, DirectUploadedFile):
             return cast("str", super()._save(name, content))
         cleaned_name: str = clean_name(name)
-        parameters = self._get_write_parameters(cleaned_name, upload)
+        parameters = self._get_write_parameters(self._normalize_name(cleaned_name), upload)
         source, target = upload.backend, cast("S3Backend", backend_for(self))
         if target.can_copy_from(source) and not self._compresses(parameters):
             target.copy_from(source, upload.token.key, upload.stat, cleaned_name, parameters)
