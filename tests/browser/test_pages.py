@@ -142,8 +142,9 @@ def test_form_removed_while_uploading_stops_the_upload(page: Page, ceph_store: S
     assert ceph_store.keys() == []
 
 
-def test_form_that_is_moved_while_uploading_goes_on(
-    page: Page, filesystem_store: FilesystemStore, make_file: MAKE
+@pytest.mark.parametrize("at_once", [True, False])
+def test_form_that_is_taken_out_and_put_back_goes_on_uploading(
+    page: Page, filesystem_store: FilesystemStore, make_file: MAKE, at_once: bool
 ) -> None:
     file = make_file("report.bin", 2_000_000)
     page.open("/forms/document/")
@@ -153,18 +154,45 @@ def test_form_that_is_moved_while_uploading_goes_on(
     page.wait_for_states("uploading")
     page.chrome.execute_script(
         """
-        const dialog = document.createElement("dialog");
-        document.body.append(dialog);
-        dialog.append(document.querySelector("form"));
-        dialog.show();
-        """
+        const form = document.querySelector("form");
+        const putBack = () => document.body.prepend(form);
+        form.remove();
+        // Stopped as soon as the script notices, from a form that is on no page.
+        if (arguments[0]) putBack();
+        else form.addEventListener("s3upload:cancel", () => setTimeout(putBack));
+        """,
+        at_once,
     )
+    page.chrome.wait_for("form")
     page.hurry()
     page.wait_for_states("done")
     page.submit()
 
     assert page.result()["saved"] == ["documents/report.bin"]
     assert filesystem_store.get("documents/report.bin") == file.read_bytes()
+
+
+def test_copied_row_shows_none_of_the_files_of_the_row_that_it_was_copied_from(
+    page: Page, filesystem_store: FilesystemStore, make_file: MAKE
+) -> None:
+    page.open("/forms/document/")
+    page.choose_and_wait(make_file("first.bin"))
+    page.chrome.execute_script(
+        """
+        const row = document.querySelector("input[type=file]").parentElement;
+        const copy = row.cloneNode(true);
+        const input = copy.querySelector("input");
+        input.name = "copy";
+        input.value = "";
+        row.after(copy);
+        """
+    )
+    page.chrome.wait_until("document.querySelectorAll('.s3upload').length === 1")
+    assert [row.name for row in page.rows("[name=file]")] == ["first.bin"]
+    page.choose_and_wait(make_file("second.bin"), into="[name=copy]")
+
+    assert [row.name for row in page.rows("[name=copy]")] == ["second.bin"]
+    assert [row.name for row in page.rows("[name=file]")] == ["first.bin"]
 
 
 @pytest.mark.parametrize("store", ["filesystem", "ceph"], indirect=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
+from django.db.models.signals import pre_save
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -49,6 +53,52 @@ def test_double_click_is_one_post(filled: Page, requests: Requests) -> None:
     ActionChains(filled.chrome).double_click(filled.chrome.find(SUBMIT)).perform()
 
     assert_sent_once(filled, requests)
+
+
+def test_second_click_while_the_server_answers_is_no_second_post(filled: Page, requests: Requests) -> None:
+    second_click = "/echo/csrf-exempt/"
+
+    def wait_for_second_click(**kwargs: Any) -> None:
+        deadline = time.monotonic() + 10
+        while ("GET", second_click) not in requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    pre_save.connect(wait_for_second_click, sender=models.Document)
+    try:
+        # Not by the driver, which would wait for the answer to the first one.
+        filled.chrome.execute_script(
+            """
+            const [selector, told] = arguments;
+            const button = document.querySelector(selector);
+            setTimeout(() => button.click());
+            setTimeout(() => { button.click(); setTimeout(() => fetch(told), 100); }, 300);
+            """,
+            SUBMIT,
+            second_click,
+        )
+        assert_sent_once(filled, requests)
+        assert ("GET", second_click) in requests
+    finally:
+        pre_save.disconnect(wait_for_second_click, sender=models.Document)
+
+
+def test_form_whose_page_stays_is_sent_again_after_a_change(filled: Page, requests: Requests) -> None:
+    filled.chrome.execute_script(
+        """
+        const frame = document.createElement("iframe");
+        frame.name = "answers";
+        document.body.append(frame);
+        document.querySelector("form").target = "answers";
+        """
+    )
+    filled.submit()
+    filled.chrome.wait_until("frames.answers.document.getElementById('result') !== null")
+    filled.type("[name=title]", "Changed")
+    filled.submit()
+
+    # The file went with the first one; the second one says so.
+    filled.chrome.wait_until("frames.answers.document.querySelector('.errorlist') !== null")
+    assert requests.posts(FORM) == 2
 
 
 def test_double_click_while_uploading_is_one_post(uploading: Page, requests: Requests) -> None:
