@@ -7,6 +7,7 @@ import io
 import random
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from django.test import RequestFactory
 
 from s3upload.backends import backend_named, s3
 from s3upload.exceptions import StoreUnavailable, UploadChanged
-from s3upload.files import DirectUploadedFile
+from s3upload.files import DirectUploadedFile, LocalUploadedFile
 from s3upload.middleware import S3UploadMiddleware
 from s3upload.storage import S3UploadStorage
 from tests.conftest import FilesystemStore, S3Store
@@ -535,6 +536,13 @@ def look_at_it_alone(request: HttpRequest, upload: DirectUploadedFile) -> None:
     assert upload.read() == BODY
 
 
+def ask_for_its_path_alone(request: HttpRequest, upload: DirectUploadedFile) -> None:
+    if isinstance(upload, LocalUploadedFile):
+        assert Path(upload.temporary_file_path()).read_bytes() == BODY
+    else:
+        assert not hasattr(upload, "temporary_file_path")
+
+
 def signed(upload: DirectUploadedFile) -> str:
     return upload.token.sign()
 
@@ -569,6 +577,7 @@ def test_pending_object_is_deleted_once_it_is_committed(store: Any, view: Any) -
         (answer_with_500, 500),
         (fail_in_the_database, 500),
         (look_at_it_alone, 200),
+        (ask_for_its_path_alone, 200),
     ],
 )
 def test_pending_object_is_kept_and_its_token_works_again(store: Any, view: Any, status: int) -> None:
