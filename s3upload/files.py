@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -127,7 +126,6 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self.content_type_extra = {}
         self.rejected = False
         self._released = False
-        self._release: weakref.ref[Callable[[], None]] | None = None
         self._uploads = uploads
         self._stat: Stat | None = None
         self._error = error
@@ -144,7 +142,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     def stat(self) -> Stat:
         """What the store knew of the object when it was first asked; pinned from then on."""
         if self._stat is None and self._error is None:
-            self._uploads.ask_store()
+            self._uploads.ask_store(self)
         if self._stat is None:
             raise self._error or UploadGone("the store was not asked")
         return self._stat
@@ -163,8 +161,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     @property
     def is_stored(self) -> bool:
-        """Whether a storage has saved it, in a transaction that was not rolled back."""
-        return self._released or (self._release is not None and self._release() is not None)
+        """Whether a storage has saved it, and the transaction has committed."""
+        return self._released
 
     @property
     def file(self) -> IO[Any]:
@@ -204,14 +202,11 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def release(self) -> None:
         """Have the pending object deleted once the transaction commits; for storages that have saved the file."""
+        after_commit(self._release)
 
-        def release() -> None:
-            self._released = True
-            self._uploads.discard(self)
-
-        # A transaction that is rolled back drops what was to be called when it commits.
-        self._release = weakref.ref(release)
-        after_commit(release)
+    def _release(self) -> None:
+        self._released = True
+        self._uploads.discard(self)
 
     def look(self, is_owner: Callable[[str], bool]) -> None:
         """Ask the store about the object, and remember the answer."""
@@ -243,7 +238,12 @@ class LocalUploadedFile(DirectUploadedFile):
         return cast("FileSystemBackend", super().backend)
 
     def temporary_file_path(self) -> str:
-        """Return a path that may be moved away; the pending object stays until the transaction commits."""
+        """
+        Return a path that may be moved away; the pending object stays until the transaction commits.
+
+        Nobody says whether it was moved, so that is looked at when the request ends. After a request, the pending
+        object stays.
+        """
         self._link = self.backend.link(self.token.key, self.stat.etag)
         self.release()
         return self._link
@@ -278,15 +278,27 @@ class RequestUploads:
         self._files.append(file)
         return file
 
-    def ask_store(self) -> None:
-        """Ask about all files that nothing is known of yet, in parallel."""
-        open_questions = [file for file in self._files if file.is_open_question]
+    def has(self, token: Token) -> bool:
+        """Return whether a token for the same object is there already."""
+        return any(file.token.key == token.key for file in self._files)
+
+    def ask_store(self, asking: DirectUploadedFile) -> None:
+        """
+        Ask about all files that nothing is known of yet, in parallel.
+
+        :param asking: the one that somebody looks at; may be a copy.
+        """
+        open_questions = [asking, *(file for file in self._files if file.is_open_question and file is not asking)]
         owns = self._owners.__contains__
         if len(open_questions) == 1:
             open_questions[0].look(owns)
             return
         with ThreadPoolExecutor(max_workers=min(len(open_questions), PARALLEL_STATS)) as pool:
             list(pool.map(lambda file: file.look(owns), open_questions))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Forms are copied with their files; the request that both belong to is the same.
+        return self
 
     @cached_property
     def _owners(self) -> frozenset[str]:
@@ -312,10 +324,18 @@ class RequestUploads:
 
 def after_commit(callback: Callable[[], object]) -> None:
     """Call back when every transaction that is open now has committed; at once when there is none."""
-    for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block:
-            callback = partial(transaction.on_commit, callback, using=connection.alias)
-    callback()
+    waiting = {connection.alias for connection in connections.all(initialized_only=True) if connection.in_atomic_block}
+
+    def committed(alias: str) -> None:
+        waiting.discard(alias)
+        if not waiting:
+            callback()
+
+    if not waiting:
+        callback()
+    # Which database the file's row goes to is not known here. One that rolls back never calls.
+    for alias in list(waiting):
+        transaction.on_commit(partial(committed, alias), using=alias)
 
 
 def _is_local(token: Token) -> bool:
@@ -333,5 +353,5 @@ def _delete(files: list[DirectUploadedFile]) -> None:
         try:
             backend.delete(keys)
         except UnusableUpload as error:
-            # The file is saved; what is left over is expired by the store, or by the clean-up.
+            # The file is saved; what is left over is expired by the store's lifecycle rule.
             logger.warning("%d pending objects were not deleted: %s", len(keys), error.detail)

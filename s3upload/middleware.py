@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import TooManyFilesSent
@@ -76,9 +76,13 @@ def prepare(request: HttpRequest) -> None:
 
     Until somebody looks at the form, nothing is read: a view can still set upload handlers, or read the stream.
     """
-    if request.method == "POST" and request.content_type in FORM_TYPES:
-        load = request._load_post_and_files
-        request._load_post_and_files = partial(_load_and_claim, request, load)  # type: ignore[method-assign]
+    if request.method != "POST" or request.content_type not in FORM_TYPES:
+        return
+    if hasattr(request, "_post"):
+        # Middleware further out has looked already.
+        claim(request)
+    else:
+        request.__class__ = _claiming(cast("Any", type(request)))
 
 
 def uploads_of(request: HttpRequest) -> RequestUploads | None:
@@ -93,17 +97,27 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> None:
         uploads.finish(delete=response.status_code < 500)
 
 
-def _load_and_claim(request: HttpRequest, load: Callable[[], None]) -> None:
-    load()
-    claim(request)
+@cache
+def _claiming(request_class: Any) -> type[HttpRequest]:
+    # A class, and no method of the one request: requests are copied.
+    class ClaimingRequest(request_class):  # type: ignore[misc]
+        def _load_post_and_files(self) -> None:
+            super()._load_post_and_files()
+            claim(self)
+
+    ClaimingRequest.__name__ = request_class.__name__
+    ClaimingRequest.__qualname__ = request_class.__qualname__
+    ClaimingRequest.__module__ = request_class.__module__
+    return ClaimingRequest
 
 
 def claim(request: HttpRequest) -> None:
     """
     Turn the posted tokens of a parsed form into uploaded files, under the names of their fields, in order.
 
-    Asks nothing of the store. A token that has expired, or was given out for another field, becomes a file that can't
-    be used: the form says so on its field.
+    They stand before what was posted the ordinary way: where a form takes one file, a newly chosen one counts, and not
+    the one kept from an earlier post. Asks nothing of the store. A token that has expired, or was given out for
+    another field, becomes a file that can't be used: the form says so on its field.
 
     :raises Forged: when a token was not signed by this site.
     :raises TooManyFilesSent: when there are more than Django allows in a form.
@@ -112,29 +126,46 @@ def claim(request: HttpRequest) -> None:
     if not posted:
         return
     if conf.max_files is not None and sum(len(values) for _name, values in posted) > conf.max_files:
+        _empty(request)
         raise TooManyFilesSent("The number of uploaded files exceeded settings.DATA_UPLOAD_MAX_NUMBER_FILES.")
-    # What follows is no form data to a view, and has no place in its error reports.
-    _remove(request, [name for name, _values in posted])
     uploads = RequestUploads(partial(identities_of, request))
+    try:
+        # A token that is posted twice is one file.
+        claimed = {
+            entry: [_claimed(uploads, value, entry.removesuffix(SUFFIX)) for value in dict.fromkeys(values) if value]
+            for entry, values in posted
+        }
+    except Forged:
+        _empty(request)
+        raise
+    # Tokens are no form data to a view, and have no place in its error reports.
+    _remove(request, list(claimed))
     request.s3upload = uploads  # type: ignore[attr-defined]
-    for entry, values in posted:
+    for entry, files in claimed.items():
         name = entry.removesuffix(SUFFIX)
-        for value in filter(None, values):
-            request.FILES.appendlist(name, _claimed(uploads, value, name))
+        if files:
+            request.FILES.setlist(name, [*files, *request.FILES.getlist(name)])
 
 
 def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedFile:
     try:
         token, expired = Token.unsign(signed)
     except Forged:
-        logger.warning("a forged token was posted for %r", name)
+        logger.warning("a forged token was posted for %r", name[:100])
         raise
     error: UnusableUpload | None = None
     if token.field != field_identity(name):
         error = UploadForeign(f"a token for {token.field!r} was posted for {name!r}")
     elif expired:
         error = UploadExpired()
+    elif uploads.has(token):
+        error = UploadForeign("a token was posted for two fields")
     return uploads.add(token, signed, error)
+
+
+def _empty(request: HttpRequest) -> None:
+    # As Django does with a form that it can't parse: whoever asks again, an error report say, gets an empty one.
+    request._mark_post_parse_error()  # type: ignore[attr-defined]
 
 
 def _remove(request: HttpRequest, names: list[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +20,9 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from s3upload.backends.filesystem import FileSystemBackend
 from s3upload.conf import TOKEN_AGE
-from s3upload.exceptions import StoreUnavailable
+from s3upload.exceptions import Forged, StoreUnavailable
 from s3upload.files import DirectUploadedFile
-from s3upload.middleware import S3UploadMiddleware
+from s3upload.middleware import S3UploadMiddleware, prepare
 from s3upload.owners import owner_of
 from s3upload.policy import field_identity
 from s3upload.tokens import MAX_LENGTH
@@ -107,7 +109,52 @@ def test_file_of_the_form_and_token_come_together(browser: Browser) -> None:
     token = browser.upload("/forms/several/", "files", "sent-before.txt", b"x")
     ordinary = SimpleUploadedFile("with-the-form.txt", b"ordinary")
     answer = received(browser.post("/echo/", {"files": ordinary, "files-s3upload": token}))
-    assert [file["name"] for file in answer["files"]["files"]] == ["with-the-form.txt", "sent-before.txt"]
+    assert [file["name"] for file in answer["files"]["files"]] == ["sent-before.txt", "with-the-form.txt"]
+
+
+def test_file_that_was_chosen_anew_counts_and_not_the_kept_one(browser: Browser) -> None:
+    """Without the script, which would have removed the kept one."""
+    token = browser.upload("/forms/plain/", "file", "kept.txt", b"kept")
+    answer = browser.post(
+        "/forms/plain/", {"title": "t", "file": SimpleUploadedFile("new.txt", b"new"), "file-s3upload": token}
+    )
+    assert Page(answer.content.decode()).result["saved"] == ["plain/new.txt"]
+
+
+def test_tokens_are_claimed_where_other_middleware_has_read_the_form(browser: Browser, settings: Any) -> None:
+    token = pending(browser)
+    settings.MIDDLEWARE = [f"{__name__}.ReadsTheForm", *settings.MIDDLEWARE]
+    answer = received(browser.post("/echo/", {"title": "t", "file-s3upload": token}))
+    assert [file["name"] for file in answer["files"]["file"]] == ["a.txt"]
+    assert answer["post"].keys() == {"csrfmiddlewaretoken", "title"}
+
+
+class ReadsTheForm:
+    """As those do that look for an overridden method, or at what a bot fills in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        assert request.POST
+        return self.get_response(request)
+
+
+def test_copied_request_has_the_form(rf: RequestFactory) -> None:
+    request = rf.post("/", {"title": "t"})
+    prepare(request)
+    assert copy.copy(request).POST == {"title": ["t"]}
+    assert repr(request) == "<WSGIRequest: POST '/'>"
+
+
+def test_whoever_asks_again_after_a_forged_token_gets_an_empty_form(rf: RequestFactory) -> None:
+    """As Django does with a form that it can't parse: nobody takes it for a form without a file."""
+    request = rf.post("/", {"title": "t", "file-s3upload": "forged"})
+    prepare(request)
+    with pytest.raises(Forged):
+        _ = request.POST
+    assert not request.POST
+    assert not request.FILES
 
 
 def test_urlencoded_form_can_have_tokens(browser: Browser) -> None:
