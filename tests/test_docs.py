@@ -131,6 +131,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.E006": {"S3UPLOAD_AUTHORIZE": "nobody.knows"},
     "s3upload.W007": {"S3UPLOAD_ENDPOINT": "/forms/"},
     "s3upload.W008": {"STORAGES": {"default": {"BACKEND": "storages.backends.s3.S3Storage"}}},
+    "s3upload.W009": {"S3UPLOAD_MAXSIZE": 1},
 }
 
 
@@ -247,7 +248,7 @@ def test_languages_are_those_that_are_shipped() -> None:
 
 def test_every_call_to_the_store_is_documented() -> None:
     code = Path(s3.__file__).read_text(encoding="utf-8")
-    calls = {name.title().replace("_", "") for name in re.findall(r"client\.([a-z]+_[a-z_]+)\(", code)}
+    calls = {name.title().replace("_", "") for name in re.findall(r"(?:client|copier)\.([a-z]+_[a-z_]+)\(", code)}
 
     [table] = re.findall(r"^Where they come from:\n(.*?)\n\n``", PAGES["bucket"], re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"``([A-Z]\w+)``", table)) == calls

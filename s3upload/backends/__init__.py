@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from threading import Lock
 from typing import cast
-from weakref import WeakKeyDictionary
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
@@ -31,8 +29,7 @@ from .base import Backend
 
 DEFAULT = "default"
 
-_backends: WeakKeyDictionary[Storage, Backend] = WeakKeyDictionary()
-_lock = Lock()
+_ATTRIBUTE = "_s3upload_backend"
 
 # Known without importing them: rendering a page must not import boto3.
 _S3_STORAGES = frozenset(
@@ -90,14 +87,13 @@ def takes_uploads(name: str) -> bool:
 def backend_for(storage: Storage) -> Backend | None:
     """Return the backend of a storage, one per process; ``None`` for a kind of storage that has none."""
     storage = _unwrapped(storage)
-    backend = _backends.get(storage)
+    backend: Backend | None = vars(storage).get(_ATTRIBUTE)
     if backend is not None:
         return backend
     backend_class = backend_class_for(type(storage))
     if backend_class is None:
         return None
-    with _lock:
-        return _backends.setdefault(storage, backend_class(storage))
+    return cast("Backend", vars(storage).setdefault(_ATTRIBUTE, backend_class(storage)))
 
 
 def backend_named(name: str) -> Backend:

@@ -42,6 +42,10 @@ class Backend(ABC):
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It stands in its storage, and storages are pickled and copied.
+        return type(self), (self.storage,)
+
     @classmethod
     def serves(cls) -> bool:
         """Return whether uploads may be taken here and now."""

@@ -73,12 +73,13 @@ class FileSystemBackend(Backend):
         path = self.storage.path(key)
         with translated_errors():
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            if isinstance(file, TemporaryUploadedFile):
-                file_move_safe(file.temporary_file_path(), path, allow_overwrite=True)
-                return
             part = f"{path}.{get_random_string(8)}.part"
-            with open(part, "wb") as target:
-                target.writelines(file.chunks())
+            if isinstance(file, TemporaryUploadedFile):
+                file_move_safe(file.temporary_file_path(), part)
+            else:
+                with open(part, "wb") as target:
+                    target.writelines(file.chunks())
+            # Never into a file that is there: a saved one may be linked to it.
             os.replace(part, path)
 
     def link(self, key: str, etag: str) -> str:

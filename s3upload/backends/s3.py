@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from urllib.parse import urlsplit
 
 import botocore.exceptions
 from botocore.config import Config
@@ -40,19 +42,26 @@ CONNECTIONS = 16
 # says in the storage's ``client_config`` wins.
 DEFAULT_CONFIG = Config(
     connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 3},
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=CONNECTIONS,
 )
 
+# A store may be silent for as long as it copies.
+COPY_CONFIG = DEFAULT_CONFIG.merge(Config(read_timeout=120))
+
 # Whoever presigns a request for SigV2, boto3's choice on a custom endpoint, signs neither size nor type.
 SIGNATURE_V4 = Config(signature_version="s3v4")
+
+AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 # The object parameters that decide how an object is written; without them a bucket that demands encryption refuses it.
 ENCRYPTION = {
     "ServerSideEncryption": "x-amz-server-side-encryption",
     "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
 }
+
+MD5 = re.compile("[0-9a-f]{32}")
 
 GONE = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 CHANGED = frozenset({"412", "PreconditionFailed", "416", "InvalidRange"})
@@ -83,6 +92,12 @@ class S3Backend(Backend):
             return self._client
 
     @property
+    def copier(self) -> S3Client:
+        """The client that has objects copied, which takes longer."""
+        with self._lock:
+            return self._copier
+
+    @property
     def presigner(self) -> S3Client:
         """The client that signs what browsers send: for the address that they see."""
         with self._lock:
@@ -93,23 +108,22 @@ class S3Backend(Backend):
         return self._make_client(self.storage.endpoint_url)
 
     @cached_property
+    def _copier(self) -> S3Client:
+        return self._make_client(self.storage.endpoint_url, COPY_CONFIG)
+
+    @cached_property
     def _presigner(self) -> S3Client:
         public = getattr(self.storage, "public_endpoint_url", None) or conf.PUBLIC_ENDPOINT_URL
         return self._make_client(public) if public else self._client
 
-    def _make_client(self, endpoint_url: str | None) -> S3Client:
+    def _make_client(self, endpoint_url: str | None, defaults: Config = DEFAULT_CONFIG) -> S3Client:
         storage = self.storage
         session = storage._create_session()
         # Signing a POST without them fails with an AttributeError that helps nobody.
         if session.get_credentials() is None:
             raise ImproperlyConfigured(f"boto3 finds no credentials for {type(storage).__name__}")
-        config = DEFAULT_CONFIG.merge(storage.client_config).merge(SIGNATURE_V4)
-        s3_options: Any = getattr(config, "s3", None) or {}
-        if endpoint_url is None and "." not in self.bucket and not s3_options.get("addressing_style"):
-            # boto3's own choice presigns for an address without region, which may answer with a redirect; a browser
-            # follows none in a preflight. (A bucket with dots fits no certificate below S3's own name.)
-            config = config.merge(Config(s3=s3_options | {"addressing_style": "virtual"}))
-        try:
+
+        def make(config: Config) -> S3Client:
             client = session.client(
                 "s3",
                 region_name=storage.region_name,
@@ -118,9 +132,20 @@ class S3Backend(Backend):
                 verify=storage.verify,
                 config=config,
             )
+            return cast("S3Client", client)
+
+        config = defaults.merge(storage.client_config).merge(SIGNATURE_V4)
+        options: Any = getattr(config, "s3", None) or {}
+        try:
+            client = make(config)
         except ValueError as error:
             raise ImproperlyConfigured(f"boto3 makes no client for {type(storage).__name__}: {error}") from error
-        return cast("S3Client", client)
+        host = urlsplit(client.meta.endpoint_url).hostname or ""
+        if host.endswith(AWS_HOSTS) and "." not in self.bucket and not options.get("addressing_style"):
+            # boto3's own choice presigns for an address without region, which may answer with a redirect; a browser
+            # follows none in a preflight. (A bucket with dots fits no certificate below S3's own name.)
+            return make(config.merge(Config(s3=options | {"addressing_style": "virtual"})))
+        return client
 
     def full_key(self, name: str) -> str:
         """Return the key in the bucket of a name below the storage's location."""
@@ -239,9 +264,9 @@ class S3Backend(Backend):
         parameters: dict[str, Any],
     ) -> None:
         if "Tagging" in parameters:
-            # Only then, since some stores know no tags; no browser can have put one on the pending object.
+            # Only then: some stores know no tags. A presigned POST allows none on the pending object.
             parameters = {"TaggingDirective": "REPLACE", **parameters}
-        answer = self.client.copy_object(
+        answer = self.copier.copy_object(
             **target,
             CopySource=pinned,
             CopySourceIfMatch=stat.etag,
@@ -249,19 +274,23 @@ class S3Backend(Backend):
             **parameters,
         )
         copied = answer["CopyObjectResult"].get("ETag", "").strip('"')
-        # Some stores ignore the condition. A copy under KMS encryption has an ETag of its own: only then is the
-        # source asked again.
-        if copied != stat.etag and source.stat(key).etag != stat.etag:
+        if copied == stat.etag:
+            return
+        # Some stores ignore the condition. S3, which does not, gives a copy an ETag of its own where that is no
+        # checksum: encrypted with a key of KMS, or sent in parts.
+        is_kms = "kms" in answer.get("ServerSideEncryption", "")
+        are_checksums = MD5.fullmatch(copied) and MD5.fullmatch(stat.etag) and not is_kms
+        if are_checksums or source.stat(key).etag != stat.etag:
             self.client.delete_object(**target)
             raise UploadChanged("copied another ETag than was validated")
 
     def _copy_in_parts(self, pinned: CopySourceTypeDef, stat: Stat, target: Any, parameters: dict[str, Any]) -> None:
         size = max(COPY_PART_SIZE, -(-stat.size // MAX_PARTS))
-        upload: Any = {**target, "UploadId": self.client.create_multipart_upload(**target, **parameters)["UploadId"]}
+        upload: Any = {**target, "UploadId": self.copier.create_multipart_upload(**target, **parameters)["UploadId"]}
 
         def copy_part(number: int) -> CompletedPartTypeDef:
             start = (number - 1) * size
-            answer = self.client.upload_part_copy(
+            answer = self.copier.upload_part_copy(
                 **upload,
                 PartNumber=number,
                 CopySource=pinned,
@@ -277,10 +306,10 @@ class S3Backend(Backend):
             head = self.client.head_object(**cast("dict[str, Any]", pinned))
             if head["ETag"].strip('"') != stat.etag:
                 raise UploadChanged("the source of a copy in parts changed")
-            self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+            self.copier.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
             try:
-                self.client.abort_multipart_upload(**upload)
+                self.copier.abort_multipart_upload(**upload)
             except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
                 logger.warning("an unfinished copy in parts was left behind: %s", type(error).__name__)
             raise
