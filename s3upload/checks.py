@@ -86,6 +86,22 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
                 hint=f"It should be {expected}.",
                 id="s3upload.E005",
             )
+    for alias, storage in conf.storages.items():
+        for option, name in STORAGE_OPTIONS.items():
+            value = storage.get("OPTIONS", {}).get(option)
+            is_valid, expected = VALID[name]
+            if value is not None and not is_valid(value):
+                yield Error(
+                    f'The option "{option}" of STORAGES["{alias}"] is {value!r}.',
+                    hint=f"It should be {expected}.",
+                    id="s3upload.E005",
+                )
+    for name in sorted(conf.unknown):
+        yield CheckWarning(
+            f"There is no setting {name}.",
+            hint="It is misspelt, or of another version; the documentation lists the settings.",
+            id="s3upload.W009",
+        )
     if isinstance(conf.AUTHORIZE, str) and not callable(_import(conf.AUTHORIZE)):
         yield Error(
             f"S3UPLOAD_AUTHORIZE is {conf.AUTHORIZE!r}, where nothing can be called.",
@@ -146,7 +162,10 @@ def _is_prefix(value: Any) -> bool:
 VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "PREFIX": (_is_prefix, 'a key prefix such as "tmp/s3upload", without empty parts and dots'),
     "ENDPOINT": (_is_path, 'a path that begins and ends with "/", such as "/__s3upload__/"'),
-    "MAX_SIZE": (lambda value: type(value) is int and value > 0, "a number of bytes, above 0"),
+    "MAX_SIZE": (
+        lambda value: type(value) is int and 0 < value <= conf.defaults["MAX_SIZE"],
+        "a number of bytes, above 0 and at most 5 GiB, which is what a store takes in one request",
+    ),
     "AUTHORIZE": (lambda value: value is None or isinstance(value, str), "None or the dotted path of a function"),
     "REPLACE_WIDGETS": (lambda value: isinstance(value, bool), "True or False"),
     "UPLOAD_ON": (lambda value: value in ("select", "submit"), '"select" or "submit"'),
@@ -157,6 +176,10 @@ VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "METHOD": (lambda value: value in ("POST", "PUT"), '"POST" or "PUT"'),
 }
+
+
+STORAGE_OPTIONS = {"public_endpoint_url": "PUBLIC_ENDPOINT_URL", "upload_method": "METHOD"}
+"""Options of a storage that say for it what a setting says for all."""
 
 
 def _import(path: str) -> Any:

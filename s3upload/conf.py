@@ -75,6 +75,13 @@ class Settings:
         return bool(getattr(settings, "ROOT_URLCONF", None))
 
     @property
+    def unknown(self) -> set[str]:
+        """The names of settings that look like ours and are not."""
+        return {name for name in dir(settings) if name.startswith("S3UPLOAD_")} - {
+            f"S3UPLOAD_{name}" for name in self.defaults
+        }
+
+    @property
     def storages(self) -> dict[str, dict[str, Any]]:
         """The site's ``STORAGES``."""
         return settings.STORAGES

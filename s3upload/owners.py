@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieSession
 from django.db import connections
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware, get_token
@@ -55,13 +57,20 @@ def identities_of(request: HttpRequest) -> frozenset[str]:
 
 def _identities(request: HttpRequest, key: str | bytes | None = None) -> list[str]:
     user = getattr(request, "user", None)
-    session = getattr(request, "session", None)
     candidates = [
         ("user", user.pk if user is not None and user.is_authenticated else None),
-        ("session", getattr(session, "session_key", None)),
+        ("session", _session_key(getattr(request, "session", None))),
         ("csrf", request.META.get("CSRF_COOKIE")),
     ]
     return [_digest(kind, str(value), key) for kind, value in candidates if value is not None]
+
+
+def _session_key(session: SessionBase | None) -> str | None:
+    # The key of a session in a cookie is all that it holds, and changes with that.
+    if session is None or isinstance(session, SignedCookieSession):
+        return None
+    session.keys()  # loaded, a session that has ended has no key
+    return session.session_key
 
 
 def _digest(kind: str, value: str, key: str | bytes | None) -> str:

@@ -139,7 +139,7 @@ def test_misplaced_middleware_is_named(settings: Any) -> None:
 WRONG = {
     "PREFIX": ["", "/", "a//b", "a/../b", "./a", None, 1, b"tmp"],
     "ENDPOINT": ["", "/", "//", "upload/", "/upload", None, 1],
-    "MAX_SIZE": [0, -1, "5", 1.5, True, None],
+    "MAX_SIZE": [0, -1, "5", 1.5, True, None, 5 * 1024**3 + 1],
     "AUTHORIZE": [1, True, print],
     "REPLACE_WIDGETS": [None, 1, "yes"],
     "UPLOAD_ON": ["", "SELECT", "change", None, ["select"]],
@@ -151,7 +151,7 @@ WRONG = {
 RIGHT = {
     "PREFIX": ["tmp", "/tmp/x/", "a.b/c..d"],  # noqa: S108
     "ENDPOINT": ["/x/", "/_/uploads/"],
-    "MAX_SIZE": [1, 10 * 1024**4],
+    "MAX_SIZE": [1, 5 * 1024**3],
     "AUTHORIZE": [None, "tests.test_checks.function_middleware"],
     "REPLACE_WIDGETS": [True, False],
     "UPLOAD_ON": ["select", "submit"],
@@ -173,6 +173,21 @@ def test_wrong_value_of_a_setting_is_an_error(settings: Any, name: str, value: A
     assert message.id == "s3upload.E005"
     assert message.msg == f"S3UPLOAD_{name} is {value!r}."
     assert message.hint
+
+
+@pytest.mark.parametrize(("option", "value"), [("upload_method", "put"), ("public_endpoint_url", "files.example.org")])
+def test_wrong_value_of_a_storage_option_is_an_error(settings: Any, option: str, value: str) -> None:
+    backend = {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {"bucket_name": "b", option: value}}
+    settings.STORAGES = {**settings.STORAGES, "archive": backend}
+    (message,) = ours()
+    assert message.id == "s3upload.E005"
+    assert message.msg == f'The option "{option}" of STORAGES["archive"] is {value!r}.'
+
+
+def test_setting_that_there_is_not_is_named(settings: Any) -> None:
+    settings.S3UPLOAD_MAXSIZE = 1
+    (message,) = ours()
+    assert (message.id, message.msg) == ("s3upload.W009", "There is no setting S3UPLOAD_MAXSIZE.")
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in RIGHT.items() for value in values])
@@ -267,9 +282,9 @@ def test_storage_that_cannot_be_imported_is_left_to_django(settings: Any) -> Non
 def test_ids_are_used_for_one_thing_each() -> None:
     source = Path(s3upload.checks.__file__).read_text()
     times = Counter(re.findall(r'id="s3upload\.[EW](\d{3})"', source))
-    assert sorted(times) == [f"{number:03}" for number in range(1, 9)]
-    # The storage of the site and the storage of a field are one thing.
-    assert {number for number in times if times[number] > 1} == {"008"}
+    assert sorted(times) == [f"{number:03}" for number in range(1, 10)]
+    # The storage of the site and the storage of a field are one thing, as a setting and a storage's option are.
+    assert {number for number in times if times[number] > 1} == {"005", "008"}
 
 
 def test_checks_are_registered_once() -> None:

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 
 from s3upload.owners import ANYONE, identities_of, owner_of
 
+pytestmark = pytest.mark.django_db
+
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS = "s3upload.middleware.S3UploadMiddleware"
 
@@ -19,6 +21,8 @@ def request_of(user: User | None = None, session: str | None = None, csrf: str |
     request = HttpRequest()
     request.user = user or AnonymousUser()
     request.session = SessionStore(session)
+    if session is not None and not request.session.exists(session):
+        request.session.save(must_create=True)
     if csrf is not None:
         request.META["CSRF_COOKIE"] = csrf
     return request
