@@ -27,24 +27,12 @@ FALLBACK_NAME = "file"
 MAX_NAME_LENGTH = 255
 """Bytes that most file systems allow a name."""
 
-SCRIPTABLE_TYPES = frozenset(
-    {
-        "application/ecmascript",
-        "application/javascript",
-        "application/xhtml+xml",
-        "application/xml",
-        "image/svg+xml",
-        "text/ecmascript",
-        "text/html",
-        "text/javascript",
-        "text/xml",
-        "text/xsl",
-    }
-)
+SCRIPTABLE_TYPES = frozenset({"application/xml", "text/css", "text/html", "text/xml", "text/xsl"})
 """
-Types that a browser may run as a page of the site: for them the declared type counts for nothing.
+Types that a browser may run as a page, script or style of the site: for them the declared type counts for nothing.
 
-So are all that end in ``+xml``: https://mimesniff.spec.whatwg.org/#scriptable-mime-type
+So are all that end in ``+xml`` (https://mimesniff.spec.whatwg.org/#scriptable-mime-type), all kinds of JavaScript,
+and those in several parts.
 """
 
 # RFC 9110, section 8.3.1: type "/" subtype, each a token. Parameters are dropped before.
@@ -84,7 +72,8 @@ class ChosenFile:
 
     @property
     def _guessed_type(self) -> str | None:
-        type_, encoding = mimetypes.guess_type(self.name)
+        # With a folder before it, or a name that begins like a URL is read as one.
+        type_, encoding = mimetypes.guess_type("./" + self.name)
         return None if encoding else type_  # of "a.tar.gz" it guesses what is inside
 
     @property
@@ -181,11 +170,10 @@ def clean_file_name(name: str) -> str:
     A name that Django would make nothing of, and drop the file, becomes ``"file"``. One that is longer than file
     systems allow is shortened before its extension.
     """
-    cleaned = MultiPartParser.sanitize_file_name(cast("MultiPartParser", None), name) or FALLBACK_NAME
-    cleaned = _shortened(cleaned)
     try:
+        cleaned = _shortened(MultiPartParser.sanitize_file_name(cast("MultiPartParser", None), name) or FALLBACK_NAME)
         get_valid_filename(cleaned)
-    except SuspiciousFileOperation:
+    except (SuspiciousFileOperation, ValueError):  # ValueError: of a character reference with thousands of digits
         return FALLBACK_NAME
     return cleaned
 
@@ -213,7 +201,12 @@ def _shortened(name: str) -> str:
 
 
 def _is_scriptable(type_: str) -> bool:
-    return type_ in SCRIPTABLE_TYPES or type_.endswith("+xml")
+    return (
+        type_ in SCRIPTABLE_TYPES
+        or type_.endswith("+xml")
+        or type_.startswith("multipart/")
+        or "script" in type_.partition("/")[2]
+    )
 
 
 def _type_matches(specifier: str, types: set[str]) -> bool:

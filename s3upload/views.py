@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -43,7 +43,7 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     if view is None or (view is dummy_view and not conf.serves_dummy):
         return _error(404, _("There is nothing here."))
     if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+        return _error(405, str(Malformed.default_message), Allow="POST")
     with translation.override(_language_of(request)):
         try:
             _check_same_origin(request)
@@ -112,6 +112,7 @@ def _check_same_origin(request: HttpRequest) -> None:
     if site is not None:
         same = site == "same-origin"
     elif origin is not None:
+        # Not the scheme: behind a proxy it may not be known here.
         same = _host_of(origin) == request.get_host()
     else:
         same = True  # no browser: there is no visitor whose cookies could be used
@@ -154,5 +155,5 @@ def _chosen_file(value: Any) -> ChosenFile:
     return ChosenFile(clean_file_name(file["name"]), file["size"], file["type"])
 
 
-def _error(status: int, message: str) -> JsonResponse:
-    return JsonResponse({"error": message}, status=status)
+def _error(status: int, message: str, **headers: str) -> JsonResponse:
+    return JsonResponse({"error": message}, status=status, headers=headers)

@@ -25,6 +25,9 @@ from .files import DirectUploadedFile
 from .policy import ChosenFile, Policy, field_identity
 from .tokens import entry_name
 
+CURABLE = frozenset({"contradiction", StoreUnavailable.default_code})
+"""Codes of errors on a field whose file may be posted again."""
+
 SCRIPT = Script("s3upload/s3upload.js", type="module")
 
 
@@ -45,16 +48,16 @@ def replaces(widget: FileInput) -> bool:
     return bool(conf.REPLACE_WIDGETS if choice is None else choice)
 
 
-def policy_for(widget: FileInput, name: str) -> Policy:
+def policy_for(widget: FileInput, name: str, accept: object = None) -> Policy:
     """
     Return what may be uploaded through a widget.
 
     :param name: of the input.
+    :param accept: the input's ``accept`` attribute where it is rendered; else that of the widget.
     """
     bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
     validators: list[Any] = []
     storage = DEFAULT
-    accept = widget.attrs.get("accept", "")
     if bound_field is not None:
         validators += bound_field.field.validators
         model_field = _model_field(bound_field.form, bound_field.name)
@@ -72,7 +75,7 @@ def policy_for(widget: FileInput, name: str) -> Policy:
         field=field_identity(name),
         storage=storage,
         max_size=min(size for size in sizes if isinstance(size, int)),
-        accept=accept,
+        accept=str(accept or widget.attrs.get("accept") or ""),
         extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
     )
 
@@ -80,9 +83,18 @@ def policy_for(widget: FileInput, name: str) -> Policy:
 def kept_uploads(widget: FileInput) -> list[DirectUploadedFile]:
     """Return the uploads that a form which comes back with an error still has."""
     bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
-    if bound_field is None or not bound_field.form.is_bound:
+    if bound_field is None or not bound_field.form.is_bound or _is_refused(bound_field):
         return []
     return [upload for upload in posted_uploads(bound_field) if upload.is_kept]
+
+
+def _is_refused(bound_field: BoundField) -> bool:
+    # Of several files, each says itself whether it was refused.
+    # To look at errors must not validate a form that nobody has asked to be valid.
+    was_validated = getattr(bound_field.form, "_errors", None) is not None
+    if not was_validated or bound_field.field.widget.allow_multiple_selected:
+        return False
+    return any(error.code not in CURABLE for error in bound_field.errors.as_data())
 
 
 def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
@@ -93,16 +105,16 @@ def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
     return [file for file in posted if isinstance(file, DirectUploadedFile)]
 
 
-# Methods of FileInput. It has none of its own by these names.
+# Methods of FileInput. Its own ones do nothing but what they inherit.
 
 
 def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
     context: dict[str, Any] = super(FileInput, self).get_context(name, value, attrs)
     if not replaces(self):
         return context
-    policy = policy_for(self, name)
+    rendered = context["widget"]["attrs"]
+    policy = policy_for(self, name, rendered.get("accept"))
     if takes_uploads(policy.storage):
-        rendered = context["widget"]["attrs"]
         rendered["data-s3upload-policy"] = policy.sign()
         rendered["data-s3upload-endpoint"] = conf.endpoint_url
         rendered["data-s3upload-on"] = conf.UPLOAD_ON
