@@ -52,7 +52,7 @@ export async function finished(form) {
 export function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   const { submitter } = event;
-  const method = submitter?.getAttribute("formmethod") ?? form.getAttribute("method");
+  const method = submitter?.getAttribute("formmethod") ?? Element.prototype.getAttribute.call(form, "method");
   if (event.defaultPrevented || method?.toLowerCase() === "dialog") return;
 
   const last = passed.get(form);

@@ -6,7 +6,8 @@ import { finished as wait } from "./form.js";
 import { start } from "./page.js";
 
 // The same script under two addresses (with and without a hash in its name, say) is two modules. One is enough.
-if (!globalThis.s3upload) {
+// An element with this id stands there as well.
+if (typeof globalThis.s3upload?.finished !== "function") {
   globalThis.s3upload = { finished: wait };
   start();
 }

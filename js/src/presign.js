@@ -44,7 +44,7 @@ export async function presign(endpoint, policy, files, language) {
   if (response.type === "opaqueredirect" || response.status === 401)
     throw new UploadError(gettext_noop("Perhaps you are signed out. Sign in again in another tab."));
   const { error, uploads } = await response.json();
-  if (error) throw new UploadError(String(error), { refused: [400, 403, 413].includes(response.status) });
+  if (error) throw new UploadError(String(error), { refused: [400, 413].includes(response.status) });
   if (uploads.length !== files.length || !uploads.every(isUsable)) throw new Error("Unusable answer");
   return uploads;
 }

@@ -34,7 +34,9 @@ export function languageOf(element) {
 export function gettextFor(element) {
   const column = catalog?.languages.indexOf(languageOf(element)?.language ?? "") ?? -1;
   return (msgid, status = "") => {
-    const ofPage = globalThis.django?.gettext?.(msgid) ?? msgid;
+    const { gettext } = globalThis.django ?? {};
+    // An element with the id "django" stands there as well.
+    const ofPage = typeof gettext === "function" ? gettext(msgid) : msgid;
     const text = ofPage === msgid ? catalog?.messages[msgid]?.[column] : ofPage;
     return (text || msgid).replace("{status}", String(status));
   };

@@ -30,11 +30,16 @@ test("asks once, as JSON, for name, size and type of every file", async () => {
   });
 });
 
-for (const status of [400, 403, 413])
+for (const status of [400, 413])
   test(`a refusal of all with ${status} is final and in the server's words`, async () => {
     answer(JSON.stringify({ error: "Abgelehnt." }), { status });
     await assert.rejects(ask(), { message: "Abgelehnt.", refused: true });
   });
+
+test("what is not allowed now may be allowed after signing in", async () => {
+  answer(JSON.stringify({ error: "Sign in." }), { status: 403 });
+  await assert.rejects(ask(), { message: "Sign in.", refused: false });
+});
 
 test("an error of the server may pass", async () => {
   answer(JSON.stringify({ error: "Store away." }), { status: 503 });
