@@ -60,9 +60,9 @@ def endpoint(request: HttpRequest) -> HttpResponse:
 def presign_view(request: HttpRequest) -> HttpResponse:
     """``{"policy", "files": [{"name", "size", "type"}, …]}`` -> ``{"uploads": […]}``."""
     body = _json(request, {"policy": str, "files": list})
-    files = [_chosen_file(file) for file in body["files"]]
-    if conf.max_files is not None and len(files) > conf.max_files:
+    if conf.max_files is not None and len(body["files"]) > conf.max_files:
         raise TooLarge
+    files = [_chosen_file(file) for file in body["files"]]
     policy = Policy.unsign(body["policy"])
     if conf.AUTHORIZE is not None:
         authorize = import_string(conf.AUTHORIZE)

@@ -89,12 +89,11 @@ def kept_uploads(widget: FileInput) -> list[DirectUploadedFile]:
 
 
 def _is_refused(bound_field: BoundField) -> bool:
-    # Of several files, each says itself whether it was refused.
+    if bound_field.field.widget.allow_multiple_selected:
+        return False  # each of the files knows it itself
     # To look at errors must not validate a form that nobody has asked to be valid.
     was_validated = getattr(bound_field.form, "_errors", None) is not None
-    if not was_validated or bound_field.field.widget.allow_multiple_selected:
-        return False
-    return any(error.code not in CURABLE for error in bound_field.errors.as_data())
+    return was_validated and any(error.code not in CURABLE for error in bound_field.errors.as_data())
 
 
 def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
