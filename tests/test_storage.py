@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import threading
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from django.core.files.base import ContentFile, File
@@ -20,7 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from s3upload.backends import backend_named, s3
-from s3upload.exceptions import StoreUnavailable, UploadChanged
+from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from s3upload.files import DirectUploadedFile, LocalUploadedFile
 from s3upload.middleware import S3UploadMiddleware
 from s3upload.storage import S3UploadStorage
@@ -409,6 +412,39 @@ def test_one_file_costs_three_calls(store: S3Store, call_count: Any) -> None:
     browser.submit("/forms/document/", {"title": "t", "file-s3upload": token})
     assert call_count == {"HeadObject": 1, "CopyObject": 1, "DeleteObjects": 1}
     assert store.keys() == ["documents/a.txt"]
+
+
+@S3_STORES
+def test_file_that_boto3_would_copy_in_parts_is_copied_at_once(store: S3Store, call_count: Any) -> None:
+    upload = uploaded(bytes(9 * MIB))
+    default_storage.save("large.bin", upload)
+    assert call_count == {"HeadObject": 1, "CopyObject": 1}
+
+
+@CEPH
+def test_threads_share_one_client(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under ASGI every request may come in a thread of its own, and to make a client takes long."""
+    made: list[str] = []
+    make_client = boto3.Session.client
+
+    def counted(session: boto3.Session, *args: Any, **kwargs: Any) -> Any:
+        made.append(threading.current_thread().name)
+        return make_client(session, *args, **kwargs)
+
+    monkeypatch.setattr(boto3.Session, "client", counted)
+    together = threading.Barrier(8)
+
+    def ask() -> None:
+        together.wait()
+        with suppress(UploadGone):
+            backend_named("default").stat("tmp/nothing")
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
 
 
 @S3_STORES
