@@ -205,7 +205,7 @@ def _is_scriptable(type_: str) -> bool:
         type_ in SCRIPTABLE_TYPES
         or type_.endswith("+xml")
         or type_.startswith("multipart/")
-        or "script" in type_.partition("/")[2]
+        or ("script" in type_.partition("/")[2] and type_ != "application/postscript")
     )
 
 

@@ -90,6 +90,7 @@ def test_accepted(accept: str, name: str, type_: str) -> None:
         ("image/*", "a.html", "image/png"),
         ("image/png", "a.html", "image/png"),
         ("image/png", "a.svg", "image/png"),
+        ("image/*", "data:,evil.html", "image/png"),
         ("text/html", "a.png", "text/html"),
         ("image/svg+xml", "a.bin", "image/svg+xml"),
     ],
@@ -176,6 +177,12 @@ def test_refusal_by_extension_names_the_extensions() -> None:
         ("a.svg", "image/png", "image/svg+xml"),
         ("a.png", "text/html", "image/png"),
         ("a", "text/html", "application/octet-stream"),
+        # A name that begins like a URL is a name.
+        ("data:,evil.html", "image/png", "text/html"),
+        ("data:text/plain,evil.html", "text/plain", "text/html"),
+        # The one kind of script that no browser runs.
+        ("a", "application/postscript", "application/postscript"),
+        ("a.ps", "", "application/postscript"),
         ("a.unknown-extension", "image/svg+xml", "application/octet-stream"),
         ("a.tar.gz", "application/gzip", "application/gzip"),
         ("a.tar.gz", "", "application/octet-stream"),
@@ -194,8 +201,28 @@ def test_content_type(name: str, declared: str, expected: str) -> None:
     assert ChosenFile(name, 1, declared).content_type == expected
 
 
-# https://mimesniff.spec.whatwg.org/#scriptable-mime-type, all XML types among them
-OTHER_SCRIPTABLE = {"application/mathml+xml", "application/rss+xml", "application/atom+xml", "x-a/b+xml"}
+# https://mimesniff.spec.whatwg.org/#scriptable-mime-type, all XML types among them;
+# https://mimesniff.spec.whatwg.org/#javascript-mime-type; and what may hold any of them
+OTHER_SCRIPTABLE = {
+    "application/mathml+xml",
+    "application/rss+xml",
+    "application/atom+xml",
+    "image/svg+xml",
+    "x-a/b+xml",
+    "application/ecmascript",
+    "application/javascript",
+    "application/x-ecmascript",
+    "application/x-javascript",
+    "text/ecmascript",
+    "text/javascript",
+    "text/javascript1.5",
+    "text/jscript",
+    "text/livescript",
+    "text/x-javascript",
+    "text/css",
+    "multipart/x-mixed-replace",
+    "multipart/related",
+}
 
 
 @pytest.mark.parametrize("declared", sorted(SCRIPTABLE_TYPES | OTHER_SCRIPTABLE))
@@ -239,6 +266,7 @@ NAMES = {
     "\u3000": "file",
     "..": "file",
     ".": "file",
+    "&#" + "9" * 5000 + ";": "file",  # more digits than Python makes a number of
     "?*:|<>": "file",
     "!!!.pdf": "!!!.pdf",
     "..?": "file",
