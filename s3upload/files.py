@@ -130,6 +130,10 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self._stat: Stat | None = None
         self._error = error
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy reads for itself: forms are copied with their files.
+        return {**vars(self), "_stream": None}
+
     @property
     def backend(self) -> Backend:
         """The backend of the store that has the object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import pickle
@@ -9,7 +10,8 @@ import random
 import threading
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
+from django.db import connections, transaction
 from django.forms import Form
 from django.utils import translation
 from django.utils.datastructures import MultiValueDict
@@ -25,7 +28,7 @@ from PIL import Image
 
 from s3upload.backends import backend_named
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadForeign, UploadGone
-from s3upload.files import LARGEST_READ, DirectUploadedFile, ObjectReader, RequestUploads
+from s3upload.files import LARGEST_READ, DirectUploadedFile, ObjectReader, RequestUploads, after_commit
 from s3upload.tokens import Token
 from tests.servers.base import free_port
 from tests.testapp import models
@@ -482,5 +485,137 @@ def test_object_that_goes_after_validation_is_not_saved(store: Any) -> None:
 
 def test_errors_survive_pickling() -> None:
     for error in (UploadGone("detail"), UploadChanged("detail"), StoreUnavailable("detail")):
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301
-        assert (type(copy), copy.detail, copy.messages) == (type(error), "detail", error.messages)
+        copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert (type(copied), copied.detail, copied.messages) == (type(error), "detail", error.messages)
+
+
+# --- copies ---------------------------------------------------------------------------------
+
+
+def plain_form(upload: DirectUploadedFile) -> PlainForm:
+    return PlainForm({"title": "t"}, MultiValueDict({"file": [upload]}))
+
+
+def look(form: PlainForm) -> None:
+    assert form.is_valid(), form.errors
+
+
+def read(form: PlainForm) -> None:
+    look(form)
+    assert form.cleaned_data["file"].read(4) == b"one,"
+
+
+@pytest.mark.parametrize("before", [lambda form: None, look, read], ids=["unseen", "validated", "read"])
+def test_copied_form_has_the_upload(store: Any, before: Callable[[PlainForm], None]) -> None:
+    uploads = request_uploads()
+    form = plain_form(uploaded(LINES, uploads=uploads))
+    before(form)
+    copied = copy.deepcopy(form)
+    look(form)
+    look(copied)
+    upload = copied.cleaned_data["file"]
+    assert upload is not form.cleaned_data["file"]
+    assert upload.read() == LINES
+    # It belongs to the same request, which deletes the pending object when that was saved.
+    default_storage.save("a.txt", upload)
+    uploads.finish(delete=True)
+    assert store.keys() == ["a.txt"]
+
+
+def test_copied_upload_can_be_looked_at_in_any_order(store: Any) -> None:
+    for original_first in (True, False):
+        original = uploaded(LINES)
+        copied = copy.copy(original)
+        in_order = [original, copied] if original_first else [copied, original]
+        assert [file.size for file in in_order] == [len(LINES)] * 2
+        assert [file.read() for file in in_order] == [LINES] * 2
+
+
+def test_copied_upload_that_cannot_be_used_says_so_too(store: Any) -> None:
+    original = uploaded(LINES)
+    copied = copy.copy(original)
+    backend_named("default").delete([original.token.key])
+    for file in (original, copied):
+        with pytest.raises(UploadGone):
+            _ = file.size
+
+
+# --- after the transactions -----------------------------------------------------------------
+
+
+@pytest.fixture
+def other_database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
+    """A second database, beside "default"."""
+    databases = connections.databases
+    databases["other"] = {**databases["default"], "NAME": str(tmp_path / "other.sqlite3")}
+    connections["other"].connect()  # asked for otherwise, Django's tests allow only databases of the settings
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+    del databases["other"]
+
+
+class Undone(Exception):
+    """What rolls a transaction back."""
+
+
+@pytest.mark.usefixtures("other_database")
+@pytest.mark.parametrize(("outer", "inner"), [("default", "other"), ("other", "default")])
+@pytest.mark.parametrize("undone", ["outer", "inner"])
+def test_not_called_when_one_of_two_databases_rolls_back(outer: str, inner: str, undone: str) -> None:
+    called: list[str] = []
+
+    def work_in_inner() -> None:
+        with transaction.atomic(using=inner):
+            after_commit(lambda: called.append("once"))
+            if undone == "inner":
+                raise Undone
+
+    def work_in_outer() -> None:
+        with transaction.atomic(using=outer):
+            try:
+                work_in_inner()
+            except Undone:
+                return
+            raise Undone
+
+    try:
+        work_in_outer()
+    except Undone:
+        assert undone == "outer"
+    assert called == []
+    # Nor by what comes after.
+    with transaction.atomic(using=outer), transaction.atomic(using=inner):
+        pass
+    assert called == []
+
+
+@pytest.mark.usefixtures("other_database")
+@pytest.mark.parametrize(("outer", "inner"), [("default", "other"), ("other", "default")])
+def test_called_once_when_both_of_two_databases_have_committed(outer: str, inner: str) -> None:
+    called: list[str] = []
+    with transaction.atomic(using=outer):
+        with transaction.atomic(using=inner):
+            after_commit(lambda: called.append("once"))
+            assert called == []
+        assert called == []
+    assert called == ["once"]
+
+
+@pytest.mark.usefixtures("other_database")
+def test_called_when_the_one_of_two_databases_has_committed_that_had_begun() -> None:
+    called: list[str] = []
+    with transaction.atomic(using="other"):
+        after_commit(lambda: called.append("once"))
+        # Not its business: it began later, and may do what it likes.
+        with transaction.atomic(using="default"):
+            transaction.set_rollback(True, using="default")
+        assert called == []
+    assert called == ["once"]
+
+
+@pytest.mark.usefixtures("other_database")
+def test_called_at_once_where_no_transaction_is_open() -> None:
+    called: list[str] = []
+    after_commit(lambda: called.append("once"))
+    assert called == ["once"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import gc
 import logging
+import pickle
 import socket
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,8 +19,9 @@ import botocore.signers
 import pytest
 from botocore.config import Config
 from django.core import signing
+from django.core.files.storage import Storage, default_storage, storages
 
-from s3upload.backends import backend_named
+from s3upload.backends import backend_for, backend_named
 from s3upload.backends.base import Backend
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from s3upload.tokens import Token
@@ -346,3 +351,49 @@ def test_use_of_public_address_for_the_browser_alone(settings: Any, make_bucket:
         assert upload["url"].startswith(settings.S3UPLOAD_PUBLIC_ENDPOINT_URL)
         assert is_success(send(upload, BODY))
     assert backend.stat(token.key).size == len(BODY)
+
+
+# --- storages are copied, pickled and forgotten ---------------------------------------------
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda storage: pickle.loads(pickle.dumps(storage))],  # noqa: S301
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_copy_of_a_storage_has_a_backend_that_works(
+    store: Any, pending: Token, copied: Callable[[Storage], Storage], used: bool
+) -> None:
+    original = storages["default"]
+    if used:
+        backend_for(original).stat(pending.key)
+    other = copied(original)
+    backend = backend_for(other)
+    assert backend is backend_for(other)
+    assert backend.storage.deconstruct() == original.deconstruct()
+    assert backend.stat(pending.key) == backend_for(original).stat(pending.key)
+    assert is_success(send(backend.presign(pending), BODY))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda storage: pickle.loads(pickle.dumps(storage))])  # noqa: S301
+def test_backend_of_a_copied_storage_is_that_of_the_copy(
+    backend: Backend, copied: Callable[[Storage], Storage]
+) -> None:
+    other = copied(backend.storage)
+    assert other is not backend.storage
+    assert backend_for(other) is not backend
+    assert backend_for(other).storage is other
+
+
+def test_storage_is_forgotten_with_its_backend(store: Any, settings: Any) -> None:
+    backend = backend_named("default")
+    backend.presign(token_for(backend))
+    backend.delete([backend.new_key()])
+    forgotten = [weakref.ref(backend.storage), weakref.ref(backend)]
+    del backend
+    # New settings make a new storage.
+    settings.STORAGES = dict(settings.STORAGES)
+    assert not default_storage.exists("any.txt")
+    gc.collect()
+    assert [one() for one in forgotten] == [None, None]
