@@ -12,7 +12,7 @@ from django.conf import settings
 from django.urls import get_script_prefix
 
 POLICY_AGE = 7 * 24 * 3600
-"""Seconds that a rendered page can start uploads. A policy gives no access by itself."""
+"""Seconds that a rendered page can start uploads."""
 
 TOKEN_AGE = 24 * 3600
 """Seconds that an uploaded file can be claimed."""
