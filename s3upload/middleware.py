@@ -122,24 +122,29 @@ def claim(request: HttpRequest) -> None:
     :raises Forged: when a token was not signed by this site.
     :raises TooManyFilesSent: when there are more than Django allows in a form.
     """
-    posted = [(name, values) for name, values in request.POST.lists() if name.endswith(SUFFIX)]
-    if not posted:
+    entries = [name for name in request.POST if name.endswith(SUFFIX)]
+    if not entries:
         return
-    if conf.max_files is not None and sum(len(values) for _name, values in posted) > conf.max_files:
+    # No variable has the tokens: the error page of a developer shows variables.
+    if conf.max_files is not None and sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
         _empty(request)
         raise TooManyFilesSent("The number of uploaded files exceeded settings.DATA_UPLOAD_MAX_NUMBER_FILES.")
     uploads = RequestUploads(partial(identities_of, request))
     try:
         # A token that is posted twice is one file.
         claimed = {
-            entry: [_claimed(uploads, value, entry.removesuffix(SUFFIX)) for value in dict.fromkeys(values) if value]
-            for entry, values in posted
+            entry: [
+                _claimed(uploads, signed, entry.removesuffix(SUFFIX))
+                for signed in dict.fromkeys(request.POST.getlist(entry))
+                if signed
+            ]
+            for entry in entries
         }
     except Forged:
         _empty(request)
         raise
     # Tokens are no form data to a view, and have no place in its error reports.
-    _remove(request, list(claimed))
+    _remove(request, entries)
     request.s3upload = uploads  # type: ignore[attr-defined]
     for entry, files in claimed.items():
         name = entry.removesuffix(SUFFIX)

@@ -321,6 +321,28 @@ def test_token_of_another_field_is_an_error_on_the_field(browser: Browser) -> No
     assert errors(response, "first") == []
 
 
+def test_token_that_is_posted_twice_in_one_field_is_one_file(browser: Browser) -> None:
+    first, second = (browser.upload("/forms/several/", "files", name, b"x") for name in ("a.txt", "b.txt"))
+    page = browser.submit("/forms/several/", {"title": "t", "files-s3upload": [first, second, first]})
+    assert page.result["saved"] == ["plain/a.txt", "plain/b.txt"]
+
+
+def test_token_that_is_posted_in_two_rows_is_an_error_in_the_second(browser: Browser) -> None:
+    url = "/documents/formset/"
+    token = browser.upload(url, "form-0-file", "a.txt", b"x")
+    form = {"form-TOTAL_FORMS": "2", "form-INITIAL_FORMS": "0", "form-0-title": "a", "form-1-title": "b"}
+    response = browser.post(url, {**form, "form-0-file-s3upload": token, "form-1-file-s3upload": token})
+    first, second = (row.errors.as_data() for row in response.context["formset"])
+    assert first == {}
+    assert [error.code for error in second["file"]] == ["upload_foreign"]
+    assert not Document.objects.exists()
+    assert [field["value"] for field in kept(response, "form-0-file")] == [token]
+    assert kept(response, "form-1-file") == []
+    # Without it, the first one goes.
+    page = browser.submit(url, {**form, "form-1-title": "", "form-0-file-s3upload": token})
+    assert page.result["saved"] == ["documents/a.txt"]
+
+
 def test_token_for_a_text_field_is_no_text(browser: Browser) -> None:
     token = pending(browser)
     response = browser.post("/forms/document/", {"title-s3upload": token, "file-s3upload": token})
@@ -379,6 +401,19 @@ def test_as_many_tokens_as_a_form_may_have_files(browser: Browser, settings: Any
     assert four.status_code == (400 if limit else 200)
 
 
+@pytest.mark.parametrize("path", ["/forms/several/", "/echo/csrf-exempt/"])
+def test_error_page_of_a_developer_shows_no_token(browser: Browser, settings: Any, path: str) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 1
+    settings.DEBUG = True
+    tokens = [browser.upload("/forms/several/", "files", "a.txt", b"x") for _ in range(2)]
+    response = browser.post(path, {"title": "t", "files-s3upload": tokens})
+    assert response.status_code == 400
+    page = response.content.decode()
+    assert "TooManyFilesSent" in page
+    for token in tokens:
+        assert token[:40] not in page
+
+
 # --- whose token it is ---------------------------------------------------------------------------
 
 
@@ -435,6 +470,67 @@ def test_token_of_a_session_is_for_that_session() -> None:
 def test_browser_that_gets_a_session_meanwhile_keeps_its_uploads(browser: Browser) -> None:
     token = pending(browser)
     assert not foreign(with_session(browser), token)
+
+
+class RemembersVisits:
+    """As sites do that count what anonymous visitors look at: every request writes to the session."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        request.session["visits"] = request.session.get("visits", 0) + 1
+        return self.get_response(request)
+
+
+COOKIES = "django.contrib.sessions.backends.signed_cookies"
+DATABASE = "django.contrib.sessions.backends.db"
+REMEMBERS_VISITS = f"{__name__}.RemembersVisits"
+
+
+@pytest.mark.parametrize("engine", [COOKIES, DATABASE])
+@pytest.mark.parametrize("auth", [True, False])
+def test_visitor_whose_session_changes_all_the_time_keeps_the_uploads(settings: Any, engine: str, auth: bool) -> None:
+    settings.SESSION_ENGINE = engine
+    settings.MIDDLEWARE = site_that_remembers_visits(auth)
+    browser = Browser()
+    browser.get("/forms/plain/")
+    before = browser.client.cookies["sessionid"].value
+    token = pending(browser)
+    browser.get("/forms/plain/")
+    assert (browser.client.cookies["sessionid"].value != before) is (engine == COOKIES)
+    assert browser.client.session["visits"] > 3
+    assert foreign(Browser(), token)
+    assert not foreign(browser, token)
+
+
+@pytest.mark.parametrize("auth", [True, False])
+def test_visitor_with_a_session_that_has_ended_keeps_the_uploads(settings: Any, auth: bool) -> None:
+    """The new one begins between choosing a file and posting the form."""
+    browser, other = Browser(), Browser()
+    for one in (browser, other):
+        one.get("/forms/plain/")
+        one.client.cookies["sessionid"] = "s" * 32
+    settings.MIDDLEWARE = [path for path in site_that_remembers_visits(auth) if path != REMEMBERS_VISITS]
+    page = browser.client.get("/forms/document/").content.decode()
+    (upload,) = browser.presign(browser.policy(page, "file"), [{"name": "a.txt", "size": 1, "type": ""}])
+    assert browser.send(upload, b"x") == 201
+    settings.MIDDLEWARE = site_that_remembers_visits(auth)
+    browser.client.handler.load_middleware()
+    other.client.handler.load_middleware()
+    # A session that is none makes nobody of two the same.
+    assert foreign(other, upload["token"])
+    assert not foreign(browser, upload["token"])
+
+
+def site_that_remembers_visits(auth: bool) -> list[str]:
+    return [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        *(["django.contrib.auth.middleware.AuthenticationMiddleware"] if auth else []),
+        REMEMBERS_VISITS,
+        "s3upload.middleware.S3UploadMiddleware",
+    ]
 
 
 def test_token_of_a_user_is_nobodys_after_logout(alice: User) -> None:
