@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieSession
 from django.http import HttpRequest
 
 from s3upload.owners import ANYONE, identities_of, owner_of
@@ -69,6 +70,23 @@ def test_browser_that_has_nothing_gets_the_csrf_cookie() -> None:
     assert request.META["CSRF_COOKIE_NEEDS_UPDATE"]
     assert owner in identities_of(request_of(csrf=request.META["CSRF_COOKIE"]))
     assert owner_of(request) == owner
+
+
+def test_session_that_has_ended_is_nobody() -> None:
+    request = request_of(csrf="c" * 32)
+    request.session = SessionStore("e" * 32)  # of a cookie that is still there
+    assert owner_of(request) == owner_of(request_of(csrf="c" * 32))
+    assert identities_of(request) == identities_of(request_of(csrf="c" * 32))
+
+
+def test_session_in_a_cookie_is_nobody() -> None:
+    """Its key is what it holds, and another one after every change."""
+    request = request_of(csrf="c" * 32)
+    request.session = SignedCookieSession()
+    request.session["visits"] = 1
+    request.session.save()
+    assert request.session.session_key
+    assert owner_of(request) == owner_of(request_of(csrf="c" * 32))
 
 
 def test_two_browsers_that_have_nothing_are_two() -> None:

@@ -413,6 +413,28 @@ def test_accept_of_the_widget_is_in_the_policy() -> None:
     assert policy_in(FORMS["image"](), "image").accept == "image/*"
 
 
+@pytest.mark.parametrize("no_accept", [False, ""])
+def test_image_field_that_has_no_accept_takes_any_name(no_accept: Any) -> None:
+    """``False`` is how a site has an attribute left out; Django's own for images is left out as well then."""
+
+    class Form(forms.Form):
+        image = forms.ImageField(widget=forms.FileInput(attrs={"accept": no_accept}))
+
+    assert not file_input(Form(), "image").get("accept")
+    assert policy_in(Form(), "image").accept == ""
+    (upload,) = Browser().presign(
+        file_input(Form(), "image")["data-s3upload-policy"] or "", [{"name": "a", "size": 1, "type": ""}]
+    )
+    assert "token" in upload
+
+
+@pytest.mark.parametrize("of_widget", [{}, {"accept": "image/*"}])
+def test_accept_that_is_given_where_the_input_is_rendered_is_in_the_policy(of_widget: dict[str, str]) -> None:
+    html = form_with(**of_widget)["file"].as_widget(attrs={"accept": ".pdf"})
+    assert file_input(html, "file")["accept"] == ".pdf"
+    assert policy_in(html, "file").accept == ".pdf"
+
+
 def test_accept_that_a_form_sets_for_itself_stays_its_own() -> None:
     class Form(forms.Form):
         file = forms.FileField()
@@ -670,6 +692,80 @@ def test_error_of_the_form_as_a_whole_keeps_the_upload(browser: Browser) -> None
     form = Form(request.POST, request.FILES)
     assert not form.is_valid()
     assert names(form, "file") == ["a.txt"]
+
+
+class RefusingForm(forms.Form):
+    """Its own method has the last word on the file."""
+
+    file = forms.FileField()
+
+    def clean_file(self) -> Any:
+        raise ValidationError("not this one")
+
+
+class RefusingSeveralForm(SeveralForm):
+    def clean_files(self) -> Any:
+        raise ValidationError("too many of them")
+
+
+def refuse(value: Any) -> None:
+    raise ValidationError("not this one")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("refusing", ["method of the form", "validator of the model"])
+def test_file_that_is_refused_after_its_field_took_it_is_not_kept(browser: Browser, refusing: str) -> None:
+    form_class = RefusingForm if refusing == "method of the form" else type(model_form_with([refuse], []))
+    request = posted(browser, a_policy())
+    form = form_class(request.POST, request.FILES)
+    assert form.errors.get_json_data()["file"][0]["message"] == "not this one"
+    assert not kept(form, "file")
+    assert "required" in file_input(form, "file")
+
+
+@pytest.mark.django_db
+def test_error_that_a_form_adds_to_another_field_keeps_the_upload(browser: Browser) -> None:
+    class Form(PlainForm):
+        def clean(self) -> None:
+            self.add_error("title", "taken")
+
+    request = posted(browser, a_policy())
+    form = Form({"title": "t"}, request.FILES)
+    assert form.errors.keys() == {"title"}
+    assert names(form, "file") == ["a.txt"]
+
+
+@pytest.mark.django_db
+def test_several_files_are_kept_when_they_are_refused_together(browser: Browser) -> None:
+    """Which one is to go is for the person to say."""
+    tokens = [browser.upload("/forms/several/", "files", name, b"x") for name in ("a", "b")]
+    request = browser.post("/echo/csrf-exempt/", {"files-s3upload": tokens}).wsgi_request
+    form = RefusingSeveralForm({"title": "t"}, request.FILES)
+    assert form.errors.keys() == {"files"}
+    assert names(form, "files") == ["a", "b"]
+
+
+@pytest.mark.django_db
+def test_upload_is_kept_when_the_stored_file_was_to_be_cleared_too(
+    browser: Browser, filesystem_store: FilesystemStore
+) -> None:
+    filesystem_store.put("optional/old.txt", b"old")
+    document = OptionalDocument(title="t", file="optional/old.txt")
+    token = browser.upload("/forms/optional-document/", "file", "new.txt", b"x")
+    data = {"title": "t", "file-clear": "on", "file-s3upload": token}
+    request = browser.post("/echo/csrf-exempt/", data).wsgi_request
+    form = FORMS["optional-document"](request.POST, request.FILES, instance=document)
+    assert codes(form) == ["contradiction"]
+    assert names(form, "file") == ["new.txt"]
+
+
+@pytest.mark.django_db
+def test_form_that_nobody_has_validated_is_not_by_being_rendered(browser: Browser) -> None:
+    request = posted(browser, a_policy())
+    form = RefusingForm(request.POST, request.FILES)
+    # The widget alone; a bound field asks for its errors.
+    assert names(form["file"].field.widget.render("file", None), "file") == ["a.txt"]
+    assert form._errors is None
 
 
 # --- installed once ------------------------------------------------------------------------------
