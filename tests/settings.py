@@ -69,4 +69,8 @@ STORAGES = {
 }
 MEDIA_URL = "/media/"
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [("htmx", ROOT / "js" / "node_modules" / "htmx.org" / "dist")]
+NODE_MODULES = ROOT / "js" / "node_modules"
+STATICFILES_DIRS = [
+    ("htmx", NODE_MODULES / "htmx.org" / "dist"),
+    ("turbo", NODE_MODULES / "@hotwired" / "turbo" / "dist"),
+]

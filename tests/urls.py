@@ -15,6 +15,7 @@ urlpatterns = [
     # Every form of forms.FORMS, and every template of views.PAGES around it.
     path("forms/<str:form>/", views.form_page),
     path("forms/<str:form>/<str:page>/", views.form_page),
+    path("saved/", views.saved_before),
     path("echo/", views.echo),
     path("echo/csrf-exempt/", views.csrf_exempt_echo),
     path("echo/upload-handlers/", views.upload_handlers_echo),

@@ -74,7 +74,11 @@ export const keptHtml = (name = "kept.pdf", field = "docs") =>
 /** Put a form on the page and return it. */
 export function show(html = inputHtml(), attributes = "") {
   document.body.insertAdjacentHTML("beforeend", `<form method=post ${attributes}>${html}</form>`);
-  return document.body.lastElementChild;
+  const form = document.body.lastElementChild;
+  // In browsers a form has its controls by their names, before its own members; not so in jsdom.
+  for (const control of form.elements)
+    if (control.name) Object.defineProperty(form, control.name, { configurable: true, value: control });
+  return form;
 }
 
 export const fileInput = (root = document) => root.querySelector("input[type=file]");

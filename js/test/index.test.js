@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choose, fakeTransport, file, fileInput, rest, show } from "./browser.js";
+import { choose, fakeTransport, file, fileInput, rest, show, window } from "./browser.js";
 import { transport } from "../src/transport.js";
+
+// Runs first: the script is evaluated once.
+test("an element with the script's name is not taken for the script", async () => {
+  document.body.innerHTML = "<div id=s3upload></div>";
+  assert.equal(window.s3upload, document.body.firstChild, "the window has elements by their ids");
+  globalThis.s3upload = window.s3upload;
+  const { finished } = await import("../src/index.js");
+  assert.equal(typeof finished, "function");
+  assert.equal(globalThis.s3upload.finished, finished);
+});
 
 test("the script that is loaded twice, under two addresses, works once", async () => {
   const fake = fakeTransport(transport);

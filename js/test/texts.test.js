@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, test } from "node:test";
-import "./browser.js";
+import { show, window } from "./browser.js";
 import { readCatalog } from "../build.js";
 import { fileSize, gettextFor, percent } from "../src/texts.js";
 
@@ -30,6 +30,14 @@ test("a translation of the page's own catalog wins, what it does not translate i
   globalThis.django = { gettext: (msgid) => (msgid === "Cancel" ? "Stopp" : msgid) };
   assert.equal(gettextFor(within("de"))("Cancel"), "Stopp");
   assert.equal(gettextFor(within("de"))("Remove"), "Entfernen");
+});
+
+test("an element named like the page's own catalog is none", () => {
+  const element = within("de");
+  show("<input name=gettext>", "id=django");
+  globalThis.django = window.django;
+  assert.equal(globalThis.django.gettext.name, "gettext");
+  assert.equal(gettextFor(element)("Cancel"), "Abbrechen");
 });
 
 test("numbers are written as in the language", () => {

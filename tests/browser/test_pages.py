@@ -19,6 +19,9 @@ from tests.testapp import models
 
 pytestmark = pytest.mark.browser
 
+TURBO = "/forms/document/turbo/"
+BIG = 2_000_000
+
 
 def fill_and_send(page: Page, file, title: str = "A report") -> None:
     page.type("[name=title]", title)
@@ -26,7 +29,7 @@ def fill_and_send(page: Page, file, title: str = "A report") -> None:
     page.submit()
 
 
-@pytest.mark.parametrize("kind", ["no-media", "inserted", "fetch", "htmx", "boost"])
+@pytest.mark.parametrize("kind", ["no-media", "inserted", "fetch", "htmx", "boost", "turbo"])
 def test_file_is_saved_whatever_posts_its_form(
     page: Page, ceph_store: S3Store, make_file: MAKE, kind: str, requests: Requests
 ) -> None:
@@ -44,7 +47,7 @@ def test_file_is_saved_whatever_posts_its_form(
     assert requests.posts(f"/forms/document/{kind}/") == 1
 
 
-@pytest.mark.parametrize("kind", ["fetch", "htmx", "boost"])
+@pytest.mark.parametrize("kind", ["fetch", "htmx", "boost", "turbo"])
 def test_form_posted_by_a_script_while_uploading_waits(
     page: Page, filesystem_store: FilesystemStore, make_file: MAKE, kind: str, requests: Requests
 ) -> None:
@@ -64,10 +67,12 @@ def test_form_posted_by_a_script_while_uploading_waits(
     assert requests.posts(f"/forms/document/{kind}/") == 1
 
 
-@pytest.mark.parametrize("kind", ["media", "fetch", "htmx", "boost"])
+@pytest.mark.parametrize("kind", ["media", "fetch", "htmx", "boost", "turbo"])
 def test_upload_is_kept_when_a_form_comes_back_with_an_error(
     page: Page, ceph_store: S3Store, make_file: MAKE, kind: str, requests: Requests
 ) -> None:
+    if kind == "turbo":
+        page.chrome.expect_error("422")
     file = make_file("report.bin", 200_000)
     page.open(f"/forms/document/{kind}/")
     page.chrome.execute_script("document.querySelector('form').noValidate = true")
@@ -88,6 +93,96 @@ def test_button_of_an_htmx_form_arrives(page: Page, filesystem_store: Filesystem
     fill_and_send(page, make_file())
 
     assert page.result()["post"]["button"] == ["htmx"]
+
+
+def test_turbo_shows_a_form_again_and_again_and_sends_its_file_once(
+    page: Page, filesystem_store: FilesystemStore, make_file: MAKE, requests: Requests
+) -> None:
+    page.chrome.expect_error("422")
+    file = make_file("report.bin", BIG)
+    page.open(TURBO)
+    page.chrome.execute_script("window.isSamePage = true; document.querySelector('#the-form').noValidate = true")
+    page.slow_down()
+    page.choose(file)
+    page.wait_for_states("uploading")
+    page.submit()
+    page.chrome.wait_until("document.querySelector('.s3upload__note').textContent")
+    page.hurry()
+    for number in range(2):
+        page.chrome.wait_for(".errorlist")
+        page.wait_for_states("kept")
+        page.chrome.execute_script(
+            "document.querySelector('.errorlist').remove(); document.querySelector('#the-form').noValidate = true"
+        )
+        if number:
+            page.type("[name=title]", "Now with a title")
+        page.submit()
+
+    result = page.result()
+    assert result["saved"] == ["documents/report.bin"]
+    assert page.chrome.evaluate("isSamePage"), "Turbo has changed the page, not the browser"
+    assert result["content_length"] < 20_000
+    assert filesystem_store.keys() == ["documents/report.bin"]
+    assert filesystem_store.get("documents/report.bin") == file.read_bytes()
+    assert (requests.posts(TURBO), requests.presigned, requests.posts("/__s3upload__/dummy/")) == (3, 1, 1)
+
+
+def test_turbo_leaves_a_page_while_uploading_and_comes_back(
+    page: Page, ceph_store: S3Store, make_file: MAKE, requests: Requests
+) -> None:
+    file = make_file("report.bin", BIG)
+    page.open(TURBO)
+    page.chrome.execute_script(
+        """
+        window.isSamePage = true;
+        window.heard = [];
+        for (const kind of ["cancel", "complete"])
+          document.querySelector("#the-form").addEventListener(`s3upload:${kind}`, () => heard.push(kind));
+        """
+    )
+    page.slow_down()
+    page.choose(file)
+    page.wait_for_states("uploading")
+    page.chrome.find("nav a").click()
+    page.chrome.wait_until("location.pathname === '/' && !document.querySelector('#the-form')")
+    page.hurry()
+
+    assert page.chrome.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))"), (
+        "there is nothing left to warn of"
+    )
+    assert page.chrome.evaluate("heard") == ["cancel"]
+    assert ceph_store.keys() == []
+    page.chrome.back()
+    page.chrome.wait_for("#the-form")
+    assert page.chrome.evaluate("isSamePage")
+    # Turbo has copied the page with the file in it.
+    page.wait_for_states("done")
+    page.type("[name=title]", "A report")
+    page.submit()
+
+    assert page.result()["saved"] == ["documents/report.bin"]
+    assert ceph_store.keys() == ["documents/report.bin"]
+    assert ceph_store.get("documents/report.bin") == file.read_bytes()
+    assert requests.posts(TURBO) == 1
+
+
+def test_elements_that_are_named_like_what_scripts_ask_for(
+    page: Page, filesystem_store: FilesystemStore, make_file: MAKE, requests: Requests
+) -> None:
+    path = "/forms/document/clobbered/"
+    page.open(path)
+    page.chrome.wait_until("typeof s3upload.finished === 'function'")
+    assert page.chrome.evaluate("django === document.querySelector('form') && django.gettext instanceof Element")
+    page.type("[name=title]", "A report")
+    page.slow_down()
+    page.choose(make_file("report.bin", BIG))
+    page.wait_for_states("uploading")
+    page.submit()
+    page.chrome.wait_until("document.querySelector('.s3upload__note').textContent")
+    page.hurry()
+
+    assert page.result()["saved"] == ["documents/report.bin"]
+    assert requests.posts(path) == 1
 
 
 @pytest.mark.parametrize("store", ["filesystem", "ceph"], indirect=True)

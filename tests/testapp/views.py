@@ -7,13 +7,14 @@ names under which files were saved, what the form posted, and how long the reque
 
 import hashlib
 import json
+from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
 from django import forms as django_forms
 from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import CreateView, UpdateView
 
@@ -21,7 +22,7 @@ from tests.testapp import models
 from tests.testapp.forms import FORMS, DocumentForm, DocumentFormSet, GalleryForm, GalleryFormSet
 
 # The ways a form stands in a page: the template's name.
-PAGES = {"media", "no-media", "csp", "htmx", "boost", "fetch", "outside", "inserted", "buttons"}
+PAGES = {"media", "no-media", "csp", "htmx", "boost", "turbo", "fetch", "outside", "inserted", "buttons", "clobbered"}
 
 
 def index(request):
@@ -41,9 +42,11 @@ def form_page(request, form, page="media"):
     if request.method == "POST":
         bound = form_class(request.POST, request.FILES, prefix=prefix)
         if bound.is_valid():
-            response = saved(request, save(bound))
+            response = saved(request, save(bound), elsewhere=page == "turbo")
         else:
-            response = render(request, template(page, request), {"form": bound})
+            # Turbo shows a form that came back only when the status says that it has an error.
+            status = 422 if page == "turbo" else 200
+            response = render(request, template(page, request), {"form": bound}, status=status)
     else:
         response = render(request, template(page, request), {"form": form_class(prefix=prefix)})
     if page == "csp":
@@ -82,9 +85,16 @@ def is_file_field(field):
     return isinstance(field, models.models.FileField)
 
 
-def saved(request, names):
+def saved(request, names, *, elsewhere=False):
     result = {"saved": names, **received(request)}
+    if elsewhere:
+        return redirect(f"/saved/?{urlencode({'result': json.dumps(result)})}")
     return render(request, "testapp/saved.html", {"result": result})
+
+
+def saved_before(request):
+    """The page after a form that redirects, which Turbo demands."""
+    return render(request, "testapp/saved.html", {"result": json.loads(request.GET["result"])})
 
 
 def received(request):
