@@ -507,11 +507,11 @@ def test_visitor_whose_session_changes_all_the_time_keeps_the_uploads(settings: 
 @pytest.mark.parametrize("auth", [True, False])
 def test_visitor_with_a_session_that_has_ended_keeps_the_uploads(settings: Any, auth: bool) -> None:
     """The new one begins between choosing a file and posting the form."""
+    settings.MIDDLEWARE = [path for path in site_that_remembers_visits(auth) if path != REMEMBERS_VISITS]
     browser, other = Browser(), Browser()
     for one in (browser, other):
         one.get("/forms/plain/")
         one.client.cookies["sessionid"] = "s" * 32
-    settings.MIDDLEWARE = [path for path in site_that_remembers_visits(auth) if path != REMEMBERS_VISITS]
     page = browser.client.get("/forms/document/").content.decode()
     (upload,) = browser.presign(browser.policy(page, "file"), [{"name": "a.txt", "size": 1, "type": ""}])
     assert browser.send(upload, b"x") == 201
