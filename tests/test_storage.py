@@ -698,7 +698,7 @@ def test_saved_after_the_answer_is_deleted_at_once(store: Any) -> None:
 def test_pending_object_that_cannot_be_deleted_is_no_error(store: S3Store, caplog: pytest.LogCaptureFixture) -> None:
     def save_and_lose_the_store(request: HttpRequest, upload: DirectUploadedFile) -> None:
         save_document(request, upload)
-        client = backend_named("default").copier  # type: ignore[attr-defined]
+        client = backend_named("default").client  # type: ignore[attr-defined]
         client.meta.events.register(
             "provide-client-params.s3.DeleteObjects", lambda params, **_: {**params, "Bucket": "no-such-bucket"}
         )
