@@ -87,14 +87,24 @@ def test_one_refused_file_of_several_does_not_stop_the_others(
     assert page.result()["saved"] == ["plain/a.bin", "plain/c.bin"]
 
 
-def test_reason_of_the_site_is_shown(page: Page, filesystem_store: FilesystemStore, make_file: MAKE, settings) -> None:
+def test_reason_of_the_site_is_shown_and_may_go(
+    page: Page, filesystem_store: FilesystemStore, make_file: MAKE, settings, requests: Requests
+) -> None:
     page.chrome.expect_error("presign/.* 403")
     settings.S3UPLOAD_AUTHORIZE = "tests.browser.site.refuse"
     page.open(FORM)
+    page.type("[name=title]", "A report")
     page.choose(make_file())
 
-    (row,) = page.wait_for_states("refused")
+    (row,) = page.wait_for_states("failed")
     assert row.error == "Only members may upload files."
+    assert_not_sent(page, requests)
+    # The visitor became a member, in another tab.
+    settings.S3UPLOAD_AUTHORIZE = None
+    page.press("Try again")
+    page.wait_for_states("done")
+    page.submit()
+    assert page.result()["saved"] == ["documents/report.bin"]
 
 
 def test_too_many_files_are_refused(page: Page, filesystem_store: FilesystemStore, make_file: MAKE, settings) -> None:
@@ -295,7 +305,7 @@ def test_page_that_was_open_for_too_long_says_so(
     monkeypatch.setattr("s3upload.policy.POLICY_AGE", -1)
     page.choose(make_file())
 
-    (row,) = page.wait_for_states("refused")
+    (row,) = page.wait_for_states("failed")
     assert row.error == "This page has been open for too long. Reload it and choose the file again."
 
 
