@@ -8,7 +8,8 @@ from functools import cache, partial
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import TooManyFilesSent
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured, TooManyFilesSent
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -38,6 +39,9 @@ class S3UploadMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not apps.is_installed("s3upload"):
+            # Its forms would be posted the ordinary way, and nobody would know why.
+            raise ImproperlyConfigured('S3UploadMiddleware needs "s3upload" in INSTALLED_APPS.')
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:

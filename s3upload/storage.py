@@ -29,7 +29,14 @@ class S3UploadStorage(S3Storage):
     upload_method: str | None
 
     def get_default_settings(self) -> dict[str, Any]:
-        return {**super().get_default_settings(), "public_endpoint_url": None, "upload_method": None}
+        settings = super().get_default_settings()
+        return {
+            **settings,
+            # boto3's own choice signs addresses with version 2, which many stores have given up.
+            "signature_version": settings["signature_version"] or "s3v4",
+            "public_endpoint_url": None,
+            "upload_method": None,
+        }
 
     def _save(self, name: str, content: File[Any]) -> str:
         upload = content.file if type(content) is File else content

@@ -21,7 +21,7 @@ from .backends import backend_named
 from .backends.filesystem import PATH as DUMMY_PATH
 from .backends.filesystem import check_permit
 from .conf import conf
-from .exceptions import InvalidRequest, Malformed, NotAllowed, StoreUnavailable, TooLarge
+from .exceptions import Forged, InvalidRequest, Malformed, NotAllowed, StoreUnavailable, TooLarge
 from .owners import owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
@@ -86,7 +86,10 @@ def dummy_view(request: HttpRequest) -> HttpResponse:
         request.POST.get("Content-Type", ""),
         file.size or 0,
     )
-    backend = cast("FileSystemBackend", backend_named(token.storage))
+    try:
+        backend = cast("FileSystemBackend", backend_named(token.storage))
+    except LookupError as error:
+        raise Forged from error
     backend.write(token.key, file)
     return HttpResponse(status=201)
 

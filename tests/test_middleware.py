@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -138,6 +139,12 @@ class ReadsTheForm:
     def __call__(self, request: HttpRequest) -> Any:
         assert request.POST
         return self.get_response(request)
+
+
+def test_middleware_without_the_app_does_not_start(settings: Any) -> None:
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "s3upload"]
+    with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
+        S3UploadMiddleware(lambda request: HttpResponse())
 
 
 def test_copied_request_has_the_form(rf: RequestFactory) -> None:

@@ -76,6 +76,6 @@ if S3_ENDPOINT_URL:
             "endpoint_url": S3_ENDPOINT_URL,
             "bucket_name": os.environ["S3_BUCKET"],
             "addressing_style": "path",
-            "signature_version": "s3v4",
+            "file_overwrite": False,
         },
     }

@@ -64,6 +64,7 @@ export function fileSize(element, bytes) {
   return bytes.toLocaleString(languageOf(element), {
     style: "unit",
     unit: `${UNITS[unit]}byte`,
+    unitDisplay: unit ? "short" : "long",
     maximumFractionDigits: 1,
   });
 }

@@ -44,7 +44,7 @@ test("numbers are written as in the language", () => {
   assert.equal(fileSize(within("de"), 1.25 * 1024 ** 2), "1,3 MB");
   assert.equal(fileSize(within("fr"), 3 * 1024 ** 3).replace(/\s/, " "), "3 Go");
   assert.equal(fileSize(within("en"), 1024 ** 2 - 1), "1 MB");
-  assert.equal(fileSize(within("en"), 0), "0 byte");
+  assert.equal(fileSize(within("en"), 0), "0 bytes");
   assert.equal(percent(within("en"), 0.999), "99%", "not all until it is all");
 });
 
