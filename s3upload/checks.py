@@ -10,7 +10,8 @@ from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.checks import Warning as CheckWarning
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 from django.db import models
 from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
@@ -31,6 +32,7 @@ def register() -> None:
     checks.register(check_settings, Tags.files)
     checks.register(check_middleware, Tags.files)
     checks.register(check_storages, Tags.files)
+    checks.register(check_buckets, Tags.files)
     checks.register(check_endpoint, Tags.urls)
     checks.register(check_dummy, Tags.security, deploy=True)
 
@@ -124,6 +126,24 @@ def check_endpoint(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
             hint="Set S3UPLOAD_ENDPOINT to a path that the site does not use.",
             id="s3upload.W007",
         )
+
+
+def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Every storage of STORAGES that is on S3 can be made, and names its bucket."""
+    for alias, storage in conf.storages.items():
+        storage_class = _import(storage.get("BACKEND", ""))
+        if not isinstance(storage_class, type) or backend_class_for(storage_class) in (None, FileSystemBackend):
+            continue
+        try:
+            problem = "" if getattr(storages[alias], "bucket_name", None) else "it has no bucket"
+        except ImproperlyConfigured as error:
+            problem = str(error)
+        if problem:
+            yield Error(
+                f'STORAGES["{alias}"] can\'t be used: {problem}.',
+                hint='Its OPTIONS are those of S3UploadStorage, "bucket_name" among them.',
+                id="s3upload.E010",
+            )
 
 
 def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:

@@ -184,6 +184,21 @@ def test_wrong_value_of_a_storage_option_is_an_error(settings: Any, option: str,
     assert message.msg == f'The option "{option}" of STORAGES["archive"] is {value!r}.'
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "it has no bucket"),
+        ({"bucket_name": "b", "public_endpoint": "x"}, "Invalid setting 'public_endpoint' for S3UploadStorage"),
+    ],
+)
+def test_storage_that_cannot_be_used_is_an_error(settings: Any, options: dict[str, str], problem: str) -> None:
+    backend = {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "reports": backend}
+    (message,) = ours()
+    assert message.id == "s3upload.E010"
+    assert message.msg == f'STORAGES["reports"] can\'t be used: {problem}.'
+
+
 def test_setting_that_there_is_not_is_named(settings: Any) -> None:
     settings.S3UPLOAD_MAXSIZE = 1
     (message,) = ours()
@@ -282,7 +297,7 @@ def test_storage_that_cannot_be_imported_is_left_to_django(settings: Any) -> Non
 def test_ids_are_used_for_one_thing_each() -> None:
     source = Path(s3upload.checks.__file__).read_text()
     times = Counter(re.findall(r'id="s3upload\.[EW](\d{3})"', source))
-    assert sorted(times) == [f"{number:03}" for number in range(1, 10)]
+    assert sorted(times) == [f"{number:03}" for number in range(1, 11)]
     # The storage of the site and the storage of a field are one thing, as a setting and a storage's option are.
     assert {number for number in times if times[number] > 1} == {"005", "008"}
 
@@ -295,7 +310,7 @@ def test_checks_are_registered_once() -> None:
         for check in django_checks.registry.registry.get_checks(include_deployment_checks=True)
         if check.__module__ == "s3upload.checks"
     ]
-    assert len(registered) == len({check.__name__ for check in registered}) == 5
+    assert len(registered) == len({check.__name__ for check in registered}) == 6
 
 
 SMALLEST_SITE = """

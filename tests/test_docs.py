@@ -132,6 +132,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.W007": {"S3UPLOAD_ENDPOINT": "/forms/"},
     "s3upload.W008": {"STORAGES": {"default": {"BACKEND": "storages.backends.s3.S3Storage"}}},
     "s3upload.W009": {"S3UPLOAD_MAXSIZE": 1},
+    "s3upload.E010": {"STORAGES": {"archive": {"BACKEND": "s3upload.storage.S3UploadStorage"}}},
 }
 
 
