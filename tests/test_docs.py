@@ -421,6 +421,8 @@ def test_quickstart_works_on_s3(project: Project) -> None:
     project.add(block("python", "local"), storages, block("python", "s3"))
 
     assert "no issues" in project.manage("check", "--fail-level", "WARNING")
+    # From 6.1 on, Django has an error of its own for the mail settings of a new project.
+    project.add('SILENCED_SYSTEM_CHECKS = ["mail.E001"]')
     assert "s3upload." not in project.manage("check", "--deploy")
     assert "data-s3upload-policy" in project.manage("shell", "-c", RENDER_A_FORM)
 
