@@ -7,7 +7,6 @@ An identity is a keyed digest, so that a token tells nobody a session key or a u
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -97,4 +96,4 @@ def _outside_event_loop(call: Callable[[], _T]) -> _T:
             connections.close_all()
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(contextvars.copy_context().run, call_and_disconnect).result()
+        return pool.submit(call_and_disconnect).result()

@@ -28,7 +28,8 @@ from PIL import Image
 
 from s3upload.backends import backend_named
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadForeign, UploadGone
-from s3upload.files import LARGEST_READ, DirectUploadedFile, ObjectReader, RequestUploads, after_commit
+from s3upload.files import DirectUploadedFile, RequestUploads, after_commit
+from s3upload.reader import LARGEST_READ, ObjectReader
 from s3upload.tokens import Token
 from tests.servers.base import free_port
 from tests.testapp import models
