@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
 from tests.browser.conftest import MAKE, Requests
-from tests.browser.line import Line
 from tests.browser.page import Page
+from tests.browser.proxy import Proxy
 from tests.conftest import Chrome, FilesystemStore, S3Store
 from tests.servers.base import CORS_RULES
 from tests.testapp import models
@@ -161,16 +160,15 @@ def test_expired_request_fails_and_is_tried_again_with_a_new_one(
 
 
 @pytest.fixture
-def line(ceph_store: S3Store, settings) -> Iterator[Line]:
+def line(ceph_store: S3Store, settings) -> Iterator[Proxy]:
     """The line from the browser to Ceph."""
-    ceph = urlsplit(ceph_store.account.endpoint_url)
-    with Line(ceph.hostname, ceph.port) as line:
+    with Proxy(ceph_store.account.endpoint_url) as line:
         settings.S3UPLOAD_PUBLIC_ENDPOINT_URL = line.address
         yield line
 
 
 def test_store_that_does_not_answer_keeps_the_form(
-    page: Page, line: Line, make_file: MAKE, requests: Requests
+    page: Page, line: Proxy, make_file: MAKE, requests: Requests
 ) -> None:
     page.chrome.expect_error("net::ERR_CONNECTION_REFUSED")
     line.cut()
@@ -195,7 +193,7 @@ def test_store_that_does_not_answer_keeps_the_form(
 
 
 def test_line_that_breaks_while_uploading_fails_and_is_tried_again(
-    page: Page, line: Line, ceph_store: S3Store, make_file: MAKE, requests: Requests
+    page: Page, line: Proxy, ceph_store: S3Store, make_file: MAKE, requests: Requests
 ) -> None:
     page.chrome.expect_error("net::ERR_")
     file = make_file("report.bin", 2_000_000)
