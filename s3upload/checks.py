@@ -18,7 +18,9 @@ from django.utils.module_loading import import_string
 
 from .backends import backend_class_for
 from .backends.filesystem import FileSystemBackend
+from .backends.providers import OPTIONS as PROVIDER_OPTIONS
 from .conf import conf
+from .parts import S3_LIMITS
 
 # By name: to import them takes the apps that they belong to, which a site need not have.
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -89,9 +91,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
                 id="s3upload.E005",
             )
     for alias, storage in conf.storages.items():
-        for option, name in STORAGE_OPTIONS.items():
+        for option, (is_valid, expected) in VALID_OPTIONS.items():
             value = storage.get("OPTIONS", {}).get(option)
-            is_valid, expected = VALID[name]
             if value is not None and not is_valid(value):
                 yield Error(
                     f'The option "{option}" of STORAGES["{alias}"] is {value!r}.',
@@ -179,12 +180,16 @@ def _is_prefix(value: Any) -> bool:
     return isinstance(value, str) and all(part not in ("", ".", "..") for part in value.strip("/").split("/"))
 
 
+def _is_provider(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(one) is PROVIDER_OPTIONS.get(name) for name, one in value.items())
+
+
 VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "PREFIX": (_is_prefix, 'a key prefix such as "tmp/s3upload", without empty parts and dots'),
     "ENDPOINT": (_is_path, 'a path that begins and ends with "/", such as "/__s3upload__/"'),
     "MAX_SIZE": (
-        lambda value: type(value) is int and 0 < value <= conf.defaults["MAX_SIZE"],
-        "a number of bytes, above 0 and at most 5 GiB, which is what a store takes in one request",
+        lambda value: type(value) is int and 0 < value <= S3_LIMITS.largest_file,
+        "a number of bytes, above 0 and at most 48.8 TiB, which is the largest object that S3 takes",
     ),
     "AUTHORIZE": (lambda value: value is None or isinstance(value, str), "None or the dotted path of a function"),
     "REPLACE_WIDGETS": (lambda value: isinstance(value, bool), "True or False"),
@@ -194,12 +199,18 @@ VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or (isinstance(value, str) and value.startswith(("http://", "https://"))),
         "None or an address that begins with https:// or http://",
     ),
-    "METHOD": (lambda value: value in ("POST", "PUT"), '"POST" or "PUT"'),
+    "METHOD": (lambda value: value in (None, "POST", "PUT"), '"POST", "PUT", or None: as the store takes it'),
 }
 
 
-STORAGE_OPTIONS = {"public_endpoint_url": "PUBLIC_ENDPOINT_URL", "upload_method": "METHOD"}
-"""Options of a storage that say for it what a setting says for all."""
+VALID_OPTIONS = {
+    "public_endpoint_url": VALID["PUBLIC_ENDPOINT_URL"],
+    "upload_method": VALID["METHOD"],
+    "promote": (lambda value: value in ("copy", "in-place"), '"copy" or "in-place"'),
+    "stored_prefix": VALID["PREFIX"],
+    "provider": (_is_provider, f"a dict with keys of {', '.join(PROVIDER_OPTIONS)}, and values of the right types"),
+}
+"""What the options of ``S3UploadStorage`` may be."""
 
 
 def _import(path: str) -> Any:

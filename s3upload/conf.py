@@ -33,7 +33,7 @@ class Settings:
         "UPLOAD_ON": "select",
         "DUMMY": None,
         "PUBLIC_ENDPOINT_URL": None,
-        "METHOD": "POST",
+        "METHOD": None,
     }
 
     def __getattr__(self, name: str) -> Any:

@@ -62,6 +62,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self.content_type_extra = {}
         self.rejected = False
         self._released = False
+        self._stays = False
         self._uploads = uploads
         self._stat: Stat | None = None
         self._error = error
@@ -87,10 +88,28 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             raise self._error or UploadGone("the store was not asked")
         return self._stat
 
+    def check(self) -> None:
+        """
+        Ask the store about the object, unless that has been done.
+
+        :raises UnusableUpload: when it can't be used.
+        """
+        _ = self.stat
+
     @property
     def size(self) -> int:
         """Bytes. The first look at it asks the store."""
         return self.stat.size
+
+    @property
+    def checksum(self) -> str | None:
+        """
+        The checksum that the store has verified, ``None`` where it has verified none.
+
+        ``"sha256:"`` and the SHA-256 in base64; of a file that was sent in parts, that of the parts' own checksums,
+        then ``-`` and their number.
+        """
+        return self.stat.checksum
 
     @property
     def is_kept(self) -> bool:
@@ -146,7 +165,31 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def _release(self) -> None:
         self._released = True
-        self._uploads.discard(self)
+        if not self._stays:
+            self._uploads.discard(self)
+
+    def keep_in_place(self, keep: Callable[[], object]) -> None:
+        """
+        Save the object where it is; for storages.
+
+        :param keep: takes the mark away. Called again when the transaction commits after the request has ended, which
+            gives the mark back to what is not committed.
+        """
+        keep()
+        self._stays = True
+
+        def committed() -> None:
+            self._released = True
+            if self._uploads.is_finished:
+                keep()
+
+        self._uploads.note_in_place(self)
+        after_commit(committed)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it was saved where it is: the object is the pending one, and must not be deleted."""
+        return self._stays
 
     def look(self, is_owner: Callable[[str], bool]) -> None:
         """Ask the store about the object, and remember the answer."""
@@ -156,6 +199,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             stat = self.backend.stat(self.token.key)
             if stat.size != self.token.size or stat.content_type not in (None, self.token.content_type):
                 raise UploadChanged("another size or type than agreed")
+            if self.token.in_place and not self.backend.is_pending(self.token.key):
+                raise UploadGone("saved already")
         except UnusableUpload as error:
             logger.warning("an upload to %r can't be used: %s (%s)", self.token.field, error.code, error.detail)
             self._error = error
@@ -204,6 +249,7 @@ class RequestUploads:
     def __init__(self, identities: Callable[[], frozenset[str]]) -> None:
         self._identities = identities
         self._files: list[DirectUploadedFile] = []
+        self._in_place: list[DirectUploadedFile] = []
         self._discarded: list[DirectUploadedFile] | None = []
 
     def add(self, token: Token, signed: str, error: UnusableUpload | None = None) -> DirectUploadedFile:
@@ -248,8 +294,17 @@ class RequestUploads:
         """Have a pending object deleted at the end of the request, or now when that is over."""
         if self._discarded is not None:
             self._discarded.append(file)
-        elif file.is_stored:
+        elif file.is_stored and not file.stays:
             _delete([file])
+
+    def note_in_place(self, file: DirectUploadedFile) -> None:
+        """Have an object that was saved where it is marked as pending again, unless its transaction commits."""
+        self._in_place.append(file)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the request has ended."""
+        return self._discarded is None
 
     def finish(self, *, delete: bool) -> None:
         """
@@ -259,7 +314,10 @@ class RequestUploads:
         """
         discarded, self._discarded = self._discarded or [], None
         if delete:
-            _delete([file for file in discarded if file.is_stored])
+            _delete([file for file in discarded if file.is_stored and not file.stays])
+        for file in self._in_place:
+            if not file.is_stored:
+                _mark(file)
 
 
 def after_commit(callback: Callable[[], object]) -> None:
@@ -283,6 +341,13 @@ def _is_local(token: Token) -> bool:
         return isinstance(backend_named(token.storage), FileSystemBackend)
     except LookupError:
         return False
+
+
+def _mark(file: DirectUploadedFile) -> None:
+    try:
+        file.backend.mark(file.token.key)
+    except UnusableUpload as error:
+        logger.warning("an object that no row refers to was not marked as pending: %s", error.detail)
 
 
 def _delete(files: list[DirectUploadedFile]) -> None:

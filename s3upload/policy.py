@@ -49,11 +49,13 @@ class ChosenFile:
     :param name: its name, cleaned.
     :param size: bytes.
     :param type: the declared media type; may be empty.
+    :param sha256: its SHA-256 in base64; empty when the browser can tell that of each part, ``None`` when it can't.
     """
 
     name: str
     size: int
     type: str
+    sha256: str | None = None
 
     @property
     def content_type(self) -> str:

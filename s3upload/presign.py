@@ -3,44 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from .backends import backend_named
+from .backends.base import Backend
 from .exceptions import Forged, Refused
 from .policy import ChosenFile, Policy
 from .tokens import Token
+
+LARGEST_CHECKSUMMED_PART = 64 * 1024**2
+"""Bytes; to tell the checksum of a part, a browser holds it."""
+
+PARALLEL_BEGINS = 16
 
 
 def presign(policy: Policy, files: Iterable[ChosenFile], owner: str) -> list[dict[str, Any]]:
     """
     Return, for each chosen file in order, a presigned request and its token, or why it is refused.
 
+    Asks nothing of the store, but for the files that are sent in parts: their uploads begin here.
+
     :param policy: the verified policy of the field.
     :param files: what the browser says of the files.
     :param owner: the identity that the tokens are for (see :mod:`s3upload.owners`).
     :returns: dicts as the wire has them: ``{"token", "method", "url", "fields"}``, ``{"token", "method", "url",
-        "headers"}`` or ``{"error"}``.
+        "headers"}``, ``{"token", "method", "part_size"}`` or ``{"error"}``.
     :raises Forged: when the policy's storage takes no uploads (any more).
     """
     try:
         backend = backend_named(policy.storage)
     except LookupError as error:
         raise Forged from error
-    uploads: list[dict[str, Any]] = []
-    for file in files:
-        try:
-            policy.check(file)
-        except Refused as refused:
-            uploads.append({"error": refused.message})
-            continue
-        token = Token(
-            storage=policy.storage,
-            key=backend.new_key(),
-            name=file.name,
-            size=file.size,
-            content_type=file.content_type,
-            field=policy.field,
-            owner=owner,
-        )
-        uploads.append({"token": token.sign(), **backend.presign(token)})
-    return uploads
+    policy = replace(policy, max_size=min(policy.max_size, backend.limits.largest_file))
+    chosen = list(files)
+    answers = [_refusal(policy, file) for file in chosen]
+    accepted = [index for index, answer in enumerate(answers) if answer is None]
+    tokens = [_token_for(backend, policy, chosen[index], owner) for index in accepted]
+    for index, token in zip(accepted, _begun(backend, tokens), strict=True):
+        answers[index] = {"token": token.sign(), **_request(backend, token, chosen[index])}
+    return [answer for answer in answers if answer is not None]
+
+
+def _refusal(policy: Policy, file: ChosenFile) -> dict[str, Any] | None:
+    try:
+        policy.check(file)
+    except Refused as refused:
+        return {"error": refused.message}
+    return None
+
+
+def _token_for(backend: Backend, policy: Policy, file: ChosenFile, owner: str) -> Token:
+    part_size = backend.part_size_for(file.size)
+    can_check = file.sha256 is not None and backend.takes_checksums
+    return Token(
+        storage=policy.storage,
+        key=backend.new_key(file.name),
+        name=file.name,
+        size=file.size,
+        content_type=file.content_type,
+        field=policy.field,
+        owner=owner,
+        part_size=part_size,
+        has_checksums=0 < part_size <= LARGEST_CHECKSUMMED_PART and can_check,
+        in_place=backend.in_place and part_size > 0,
+    )
+
+
+def _begun(backend: Backend, tokens: list[Token]) -> list[Token]:
+    in_parts = [token for token in tokens if token.part_size]
+    if not in_parts:
+        return tokens
+    with ThreadPoolExecutor(max_workers=min(len(in_parts), PARALLEL_BEGINS)) as pool:
+        upload_ids = pool.map(backend.begin, in_parts)
+        return [replace(token, upload_id=next(upload_ids)) if token.part_size else token for token in tokens]
+
+
+def _request(backend: Backend, token: Token, file: ChosenFile) -> dict[str, Any]:
+    if not token.part_size:
+        return backend.presign(token, file.sha256)
+    checksum = {"checksum": "SHA-256"} if token.has_checksums else {}
+    return {"method": "MULTIPART", "part_size": token.part_size, **checksum}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.files.base import File
@@ -17,16 +18,25 @@ if TYPE_CHECKING:
 
 class S3UploadStorage(S3Storage):
     """
-    The ``S3Storage`` of django-storages, with all of its options and two more.
+    The ``S3Storage`` of django-storages, with all of its options and a few more.
 
     :param public_endpoint_url: the address of the store for browsers, when it is not the server's own
         (``endpoint_url``); defaults to the setting ``S3UPLOAD_PUBLIC_ENDPOINT_URL``.
     :param upload_method: ``"PUT"`` for a store that has no presigned POST; defaults to the setting
         ``S3UPLOAD_METHOD``.
+    :param promote: ``"copy"`` saves an upload by a copy inside the store; ``"in-place"`` leaves it where it was
+        uploaded to, and takes the tag away that marks it as pending. Its name is then the store's, whatever the
+        field's ``upload_to`` says.
+    :param stored_prefix: the key prefix of objects that are promoted in place.
+    :param provider: a ``dict`` of what the store can or can't do, where its address does not tell; the keys are the
+        parameters of :class:`s3upload.backends.providers.Provider`.
     """
 
     public_endpoint_url: str | None
     upload_method: str | None
+    promote: str
+    stored_prefix: str
+    provider: dict[str, Any] | None
 
     def get_default_settings(self) -> dict[str, Any]:
         settings = super().get_default_settings()
@@ -36,11 +46,33 @@ class S3UploadStorage(S3Storage):
             "signature_version": settings["signature_version"] or "s3v4",
             "public_endpoint_url": None,
             "upload_method": None,
+            "promote": "copy",
+            "stored_prefix": "uploads",
+            "provider": None,
         }
 
+    def save(self, name: str | None, content: File[Any], max_length: int | None = None) -> str:
+        upload = _upload_of(content)
+        if upload is None or not self._has_in_place(upload, max_length):
+            return cast("str", super().save(name, content, max_length=max_length))
+        key = upload.token.key
+        backend = cast("S3Backend", upload.backend)
+        upload.check()
+        parameters = self._get_write_parameters(self._normalize_name(key), upload)
+        upload.keep_in_place(partial(backend.keep, key, parameters))
+        return key
+
+    def _has_in_place(self, upload: DirectUploadedFile, max_length: int | None) -> bool:
+        key = upload.token.key
+        if not upload.token.in_place or upload.stays or (max_length is not None and len(key) > max_length):
+            return False
+        source, target = cast("S3Backend", upload.backend), cast("S3Backend", backend_for(self))
+        is_same_object = (source.bucket, source.full_key(key)) == (target.bucket, target.full_key(key))
+        return is_same_object and target.can_copy_from(source)
+
     def _save(self, name: str, content: File[Any]) -> str:
-        upload = content.file if type(content) is File else content
-        if not isinstance(upload, DirectUploadedFile):
+        upload = _upload_of(content)
+        if upload is None:
             return cast("str", super()._save(name, content))
         cleaned_name: str = clean_name(name)
         parameters = self._get_write_parameters(self._normalize_name(cleaned_name), upload)
@@ -56,3 +88,8 @@ class S3UploadStorage(S3Storage):
         return bool(
             self.gzip and parameters["ContentType"] in self.gzip_content_types and "ContentEncoding" not in parameters
         )
+
+
+def _upload_of(content: File[Any]) -> DirectUploadedFile | None:
+    upload = content.file if type(content) is File else content
+    return upload if isinstance(upload, DirectUploadedFile) else None

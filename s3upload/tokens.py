@@ -8,6 +8,7 @@ from django.core import signing
 
 from .conf import TOKEN_AGE
 from .exceptions import Forged
+from .parts import part_count, part_length
 
 SALT = "s3upload.token"
 
@@ -35,6 +36,10 @@ class Token:
     :param content_type: the media type that the server decided on.
     :param field: the field it was uploaded through (see :func:`s3upload.policy.field_identity`).
     :param owner: who uploaded it (see :mod:`s3upload.owners`).
+    :param upload_id: the store's name for the multipart upload; empty for a file that is sent in one request.
+    :param part_size: bytes of its parts; 0 for a file that is sent in one request.
+    :param has_checksums: whether each part comes with its checksum.
+    :param in_place: whether the object is saved by taking its mark away, and not by a copy.
     """
 
     storage: str
@@ -44,6 +49,19 @@ class Token:
     content_type: str
     field: str
     owner: str
+    upload_id: str = ""
+    part_size: int = 0
+    has_checksums: bool = False
+    in_place: bool = False
+
+    @property
+    def part_count(self) -> int:
+        """How many parts the file is sent in; 0 for one that is sent in one request."""
+        return part_count(self.size, self.part_size) if self.part_size else 0
+
+    def part_length(self, number: int) -> int:
+        """Return the bytes of one part; the first has the number 1."""
+        return part_length(self.size, self.part_size, number)
 
     def sign(self, salt: str = SALT) -> str:
         """

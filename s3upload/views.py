@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -17,17 +18,32 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+from . import multipart
 from .backends import backend_named
 from .backends.filesystem import PATH as DUMMY_PATH
-from .backends.filesystem import check_permit
+from .backends.filesystem import BadDigest, FileSystemBackend, Incomplete, Permit
 from .conf import conf
-from .exceptions import Forged, InvalidRequest, Malformed, NotAllowed, StoreUnavailable, TooLarge
-from .owners import owner_of
+from .exceptions import (
+    Expired,
+    Forged,
+    InvalidRequest,
+    Malformed,
+    NotAllowed,
+    StoreUnavailable,
+    TooLarge,
+    UnusableUpload,
+    UploadForeign,
+    UploadGone,
+)
+from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
+from .tokens import Token
 
-if TYPE_CHECKING:
-    from .backends.filesystem import FileSystemBackend
+MAX_PARTS = 1000
+"""Parts that one request may ask for."""
+
+NOTHING: Mapping[str, type] = {}
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +58,9 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     view = VIEWS.get(request.path_info.removeprefix(conf.ENDPOINT))
     if view is None or (view is dummy_view and not conf.serves_dummy):
         return _error(404, _("There is nothing here."))
-    if request.method != "POST":
-        return _error(405, str(Malformed.default_message), Allow="POST")
+    allowed = ("POST", "PUT") if view is dummy_view else ("POST",)
+    if request.method not in allowed:
+        return _error(405, str(Malformed.default_message), Allow=", ".join(allowed))
     with translation.override(_language_of(request)):
         try:
             _check_same_origin(request)
@@ -51,8 +68,8 @@ def endpoint(request: HttpRequest) -> HttpResponse:
         except InvalidRequest as error:
             logger.warning("refused %s: %s", request.path_info, type(error).__name__)
             response = _error(error.status, str(error))
-        except StoreUnavailable as error:
-            response = _error(503, str(error.message))
+        except UnusableUpload as error:
+            response = _error(503 if isinstance(error, StoreUnavailable) else 400, str(error.message))
     response["Cache-Control"] = "no-store"
     return response
 
@@ -74,27 +91,108 @@ def presign_view(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"uploads": presign(policy, files, owner_of(request))})
 
 
+def parts_view(request: HttpRequest) -> HttpResponse:
+    """``{"token", "parts": [number, …], "checksums"?: […]}`` -> ``{"parts": [{"number", "url", "headers"}, …]}``."""
+    body = _json(request, {"token": str, "parts": list}, {"checksums": list})
+    numbers, checksums = body["parts"], body.get("checksums")
+    if max(len(numbers), len(checksums or ())) > MAX_PARTS:
+        raise TooLarge
+    if any(type(number) is not int for number in numbers) or not all(map(_is_sha256, checksums or ())):
+        raise Malformed
+    return JsonResponse({"parts": multipart.presign_parts(_token_in_parts(request, body), numbers, checksums)})
+
+
+def list_view(request: HttpRequest) -> HttpResponse:
+    """``{"token"}`` -> ``{"parts": [{"number", "size", "etag"}, …]}``."""
+    body = _json(request, {"token": str})
+    return JsonResponse({"parts": multipart.list_parts(_token_in_parts(request, body))})
+
+
+def complete_view(request: HttpRequest) -> HttpResponse:
+    """``{"token", "parts": [{"number", "etag"}, …]}`` -> ``{}``."""
+    body = _json(request, {"token": str, "parts": list})
+    parts = [_object(part, {"number": int, "etag": str}) for part in body["parts"]]
+    multipart.complete(_token_in_parts(request, body), [(part["number"], part["etag"]) for part in parts])
+    return JsonResponse({})
+
+
+def abort_view(request: HttpRequest) -> HttpResponse:
+    """``{"token"}`` -> ``{}``."""
+    multipart.abort(_token(request, _json(request, {"token": str})))
+    return JsonResponse({})
+
+
 def dummy_view(request: HttpRequest) -> HttpResponse:
-    """A presigned POST to the filesystem dummy, answered as S3 answers it."""
+    """A presigned request to the filesystem dummy, answered as S3 answers it."""
+    try:
+        return _put_part(request) if request.method == "PUT" else _post_object(request)
+    except BadDigest:
+        return _store_error(400, "BadDigest")
+    except Incomplete:
+        return _store_error(400, "RequestTimeout")
+    except UploadGone:
+        return _store_error(404, "NoSuchUpload")
+
+
+def _post_object(request: HttpRequest) -> HttpResponse:
     file = request.FILES.get("file")
     # As S3 refuses a field that the policy does not list.
     if not isinstance(file, UploadedFile) or request.POST.keys() - {"key", "Content-Type", "permit"}:
         raise Malformed
-    token = check_permit(
-        request.POST.get("permit", ""),
-        request.POST.get("key", ""),
-        request.POST.get("Content-Type", ""),
-        file.size or 0,
-    )
-    try:
-        backend = cast("FileSystemBackend", backend_named(token.storage))
-    except LookupError as error:
-        raise Forged from error
-    backend.write(token.key, file)
+    permit = Permit.unsign(request.POST.get("permit", ""))
+    agreed = (permit.key, permit.content_type, permit.size)
+    if permit.upload_id or agreed != (request.POST.get("key"), request.POST.get("Content-Type"), file.size):
+        raise Forged
+    _dummy_of(permit).write(permit, file)
     return HttpResponse(status=201)
 
 
-VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {"presign/": presign_view, DUMMY_PATH: dummy_view}
+def _put_part(request: HttpRequest) -> HttpResponse:
+    permit = Permit.unsign(request.GET.get("permit", ""))
+    if not permit.upload_id or request.headers.get("Content-Length") != str(permit.size):
+        raise Forged
+    etag = _dummy_of(permit).write_part(permit, request)
+    return HttpResponse(headers={"ETag": f'"{etag}"'})
+
+
+def _dummy_of(permit: Permit) -> FileSystemBackend:
+    try:
+        backend = backend_named(permit.storage)
+    except LookupError as error:
+        raise Forged from error
+    if not isinstance(backend, FileSystemBackend):
+        raise Forged
+    return backend
+
+
+def _store_error(status: int, code: str) -> HttpResponse:
+    return HttpResponse(f"<Error><Code>{code}</Code></Error>", status=status, content_type="application/xml")
+
+
+VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+    "presign/": presign_view,
+    "parts/": parts_view,
+    "list/": list_view,
+    "complete/": complete_view,
+    "abort/": abort_view,
+    DUMMY_PATH: dummy_view,
+}
+
+
+def _token(request: HttpRequest, body: Mapping[str, Any]) -> Token:
+    token, expired = Token.unsign(body["token"])
+    if token.owner not in identities_of(request):
+        raise NotAllowed(UploadForeign.default_message)
+    if expired:
+        raise Expired
+    return token
+
+
+def _token_in_parts(request: HttpRequest, body: Mapping[str, Any]) -> Token:
+    token = _token(request, body)
+    if not token.part_size:
+        raise Malformed
+    return token
 
 
 def _language_of(request: HttpRequest) -> str | None:
@@ -130,7 +228,7 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-def _json(request: HttpRequest, keys: dict[str, type]) -> dict[str, Any]:
+def _json(request: HttpRequest, keys: dict[str, type], optional: Mapping[str, type] = NOTHING) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Malformed
     try:
@@ -139,23 +237,31 @@ def _json(request: HttpRequest, keys: dict[str, type]) -> dict[str, Any]:
         raise TooLarge from error
     except (ValueError, RecursionError, OSError) as error:
         raise Malformed from error
-    return _object(body, keys)
+    return _object(body, keys, optional)
 
 
-def _object(value: Any, keys: dict[str, type]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys.keys():
+def _object(value: Any, keys: dict[str, type], optional: Mapping[str, type] = NOTHING) -> dict[str, Any]:
+    if not isinstance(value, dict) or not keys.keys() <= value.keys() <= keys.keys() | optional.keys():
         raise Malformed
     # Exactly the type: True is an int to Python, and not to JSON.
-    if any(type(value[key]) is not type_ for key, type_ in keys.items()):
+    if any(type(value[key]) is not type_ for key, type_ in {**optional, **keys}.items() if key in value):
         raise Malformed
     return value
 
 
+def _is_sha256(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and len(b64decode(value, validate=True)) == 32
+    except ValueError:
+        return False
+
+
 def _chosen_file(value: Any) -> ChosenFile:
-    file = _object(value, {"name": str, "size": int, "type": str})
-    if not file["name"] or not 0 <= file["size"] < 2**63:
+    file = _object(value, {"name": str, "size": int, "type": str}, {"sha256": str})
+    sha256 = file.get("sha256")
+    if not file["name"] or not 0 <= file["size"] < 2**63 or (sha256 and not _is_sha256(sha256)):
         raise Malformed
-    return ChosenFile(clean_file_name(file["name"]), file["size"], file["type"])
+    return ChosenFile(clean_file_name(file["name"]), file["size"], file["type"], sha256)
 
 
 def _error(status: int, message: str, **headers: str) -> JsonResponse:

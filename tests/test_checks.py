@@ -139,25 +139,25 @@ def test_misplaced_middleware_is_named(settings: Any) -> None:
 WRONG = {
     "PREFIX": ["", "/", "a//b", "a/../b", "./a", None, 1, b"tmp"],
     "ENDPOINT": ["", "/", "//", "upload/", "/upload", None, 1],
-    "MAX_SIZE": [0, -1, "5", 1.5, True, None, 5 * 1024**3 + 1],
+    "MAX_SIZE": [0, -1, "5", 1.5, True, None, 50_000 * 1024**3 + 1],
     "AUTHORIZE": [1, True, print],
     "REPLACE_WIDGETS": [None, 1, "yes"],
     "UPLOAD_ON": ["", "SELECT", "change", None, ["select"]],
     "DUMMY": ["yes", 1, 0],
     "PUBLIC_ENDPOINT_URL": ["", "s3.example.org", "ftp://s3.example.org", 1],
-    "METHOD": ["GET", "post", "MULTIPART", None, ["POST"]],
+    "METHOD": ["GET", "post", "MULTIPART", ["POST"]],
 }
 
 RIGHT = {
     "PREFIX": ["tmp", "/tmp/x/", "a.b/c..d"],  # noqa: S108
     "ENDPOINT": ["/x/", "/_/uploads/"],
-    "MAX_SIZE": [1, 5 * 1024**3],
+    "MAX_SIZE": [1, 5 * 1024**3, 50_000 * 1024**3],
     "AUTHORIZE": [None, "tests.test_checks.function_middleware"],
     "REPLACE_WIDGETS": [True, False],
     "UPLOAD_ON": ["select", "submit"],
     "DUMMY": [None, True, False],
     "PUBLIC_ENDPOINT_URL": [None, "https://s3.example.org", "http://127.0.0.1:9000"],
-    "METHOD": ["POST", "PUT"],
+    "METHOD": ["POST", "PUT", None],
 }
 
 

@@ -22,7 +22,7 @@ DEFAULTS = {
     "UPLOAD_ON": "select",
     "DUMMY": None,
     "PUBLIC_ENDPOINT_URL": None,
-    "METHOD": "POST",
+    "METHOD": None,
 }
 
 

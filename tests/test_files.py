@@ -42,7 +42,7 @@ CEPH = pytest.mark.parametrize("store", ["ceph"], indirect=True)
 
 
 def token_for(name: str, size: int, content_type: str, **changes: Any) -> Token:
-    key = backend_named("default").new_key()
+    key = backend_named("default").new_key("a.txt")
     return Token(
         **{
             "storage": "default",

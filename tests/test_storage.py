@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from s3upload.backends import backend_named, s3
+from s3upload.backends.providers import Provider
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from s3upload.files import DirectUploadedFile, LocalUploadedFile
 from s3upload.middleware import S3UploadMiddleware
@@ -363,7 +364,7 @@ def test_large_object_is_copied_in_parts(
 def test_number_of_parts_stays_within_the_limit(
     store: S3Store, call_count: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "MAX_PARTS", 2)
+    monkeypatch.setattr(backend_named("default"), "provider", Provider(max_count=2))
     body = random.Random(5).randbytes(12 * MIB + 1)
     default_storage.save("large.bin", uploaded(body))
     assert call_count["UploadPartCopy"] == 2

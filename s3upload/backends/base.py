@@ -11,6 +11,7 @@ import shortuuid
 from django.core.files.storage import Storage
 
 from ..conf import conf
+from ..parts import ONE_REQUEST, S3_LIMITS, Limits, part_size_for
 from ..tokens import Token
 
 
@@ -22,11 +23,31 @@ class Stat:
     :param size: bytes.
     :param etag: changes whenever the content does; without quotes.
     :param content_type: ``None`` where the store keeps none.
+    :param checksum: ``"sha256:"`` and the SHA-256 in base64, which the store has verified; of a file that was sent in
+        parts, that of the parts' checksums, then ``-`` and their number. ``None`` where it has verified none.
     """
 
     size: int
     etag: str
     content_type: str | None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    A part that has arrived.
+
+    :param number: the first is 1.
+    :param size: bytes.
+    :param etag: without quotes.
+    :param checksum: its SHA-256 in base64, which the store has verified; ``None`` where it has not.
+    """
+
+    number: int
+    size: int
+    etag: str
+    checksum: str | None = None
 
 
 class Backend(ABC):
@@ -51,18 +72,104 @@ class Backend(ABC):
         """Return whether uploads may be taken here and now."""
         return True
 
-    def new_key(self) -> str:
-        """Return a key that no other upload has, under the pending prefix."""
+    @property
+    def in_place(self) -> bool:
+        """Whether uploads go to where they stay, marked, and are saved by taking the mark away."""
+        return False
+
+    @property
+    def takes_checksums(self) -> bool:
+        """Whether the store verifies checksums that come with a request."""
+        return True
+
+    @property
+    def limits(self) -> Limits:
+        """What the store allows of parts."""
+        return S3_LIMITS
+
+    def new_key(self, name: str) -> str:
+        """
+        Return a key that no other upload has: under the pending prefix, or where the object stays.
+
+        :param name: of the file, cleaned.
+        """
         return f"{conf.PREFIX.strip('/')}/{shortuuid.uuid()}"
 
+    def part_size_for(self, size: int) -> int:
+        """
+        Return the size of the parts that a file is sent in, in bytes; 0 for a file that is sent in one request.
+
+        :param size: of the file, in bytes.
+        """
+        return part_size_for(size, self.limits) if size > ONE_REQUEST else 0
+
+    # A file in one request
+
     @abstractmethod
-    def presign(self, token: Token) -> dict[str, Any]:
+    def presign(self, token: Token, sha256: str | None = None) -> dict[str, Any]:
         """
         Return a presigned request for the one object of a token: of exactly its key, size and type.
 
+        :param sha256: in base64; then of exactly this content, where the store verifies it.
         :returns: ``{"method": "POST", "url", "fields"}``, the file to be sent last, under the name ``file``; or
             ``{"method": "PUT", "url", "headers"}``, the file being the body.
         """
+
+    # A file in parts
+
+    @abstractmethod
+    def begin(self, token: Token) -> str:
+        """Begin a multipart upload of the object of a token, and return the store's name for it."""
+
+    @abstractmethod
+    def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
+        """
+        Return a presigned ``PUT`` of one part, of exactly its length.
+
+        :param number: of the part; the first is 1.
+        :param checksum: its SHA-256 in base64; then of exactly this content, where the store verifies it.
+        :returns: ``{"url", "headers"}``.
+        """
+
+    @abstractmethod
+    def list_parts(self, token: Token) -> list[Part]:
+        """
+        Return the parts that have arrived, by their numbers.
+
+        :raises UploadGone: when the upload is over, completed or aborted.
+        """
+
+    @abstractmethod
+    def complete(self, token: Token, parts: list[Part]) -> None:
+        """
+        Make the object of its parts.
+
+        :param parts: all of them, as :meth:`list_parts` has returned them.
+        :raises UploadGone: when the upload is over, completed or aborted.
+        :raises UploadChanged: when the store has other parts.
+        """
+
+    @abstractmethod
+    def abort(self, token: Token) -> None:
+        """Remove whatever there is of a pending upload: parts, object. Again makes no difference."""
+
+    # A pending object
+
+    def is_pending(self, key: str) -> bool:
+        """
+        Return whether nobody has claimed an object yet, where objects are promoted in place.
+
+        :raises UploadGone: when it is not there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def mark(self, key: str) -> None:
+        """
+        Mark an object as pending, where objects are promoted in place: the store removes it unless it is saved.
+
+        :raises UploadGone: when it is not there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
     @abstractmethod
     def stat(self, key: str) -> Stat:

@@ -6,12 +6,18 @@ It speaks the same wire as S3 and enforces the same things; the signature of its
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
+import shortuuid
+from django.core import signing
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
@@ -20,7 +26,7 @@ from django.utils.crypto import get_random_string
 from ..conf import PRESIGNED_AGE, conf
 from ..exceptions import Forged, StoreUnavailable, UploadChanged, UploadGone
 from ..tokens import Token
-from .base import Backend, Stat
+from .base import Backend, Part, Stat
 
 PATH = "dummy/"
 """Where the dummy takes uploads, below the presign endpoint."""
@@ -28,6 +34,64 @@ PATH = "dummy/"
 PERMIT_SALT = "s3upload.dummy"
 
 LINK_SUFFIX = ".save"
+
+CHECKSUM_SUFFIX = ".sha256"
+"""Ends the name of the file that holds an object's checksum."""
+
+CHUNK = 1024**2
+
+
+class BadDigest(Exception):
+    """Raised when the content is not what its checksum says."""
+
+
+class Incomplete(Exception):
+    """Raised when fewer bytes arrived than were announced."""
+
+
+class Readable(Protocol):
+    """What a part is read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """
+    What a presigned request to the dummy allows.
+
+    :param storage: the name of the storage.
+    :param key: of the object.
+    :param size: bytes of the body.
+    :param content_type: of a whole object.
+    :param sha256: of the body, in base64; ``None`` when it is not checked.
+    :param upload_id: of the multipart upload; empty for a whole object.
+    :param number: of the part; 0 for a whole object.
+    """
+
+    storage: str
+    key: str
+    size: int
+    content_type: str = ""
+    sha256: str | None = None
+    upload_id: str = ""
+    number: int = 0
+
+    def sign(self) -> str:
+        """Return the permit as signed text."""
+        return signing.dumps(astuple(self), salt=PERMIT_SALT)
+
+    @classmethod
+    def unsign(cls, signed: str) -> Permit:
+        """
+        Return a permit.
+
+        :raises Forged: when the text was not signed here, or more than an hour ago.
+        """
+        try:
+            return cls(*signing.loads(signed, salt=PERMIT_SALT, max_age=PRESIGNED_AGE))
+        except (signing.BadSignature, ValueError, TypeError) as error:
+            raise Forged from error
 
 
 class FileSystemBackend(Backend):
@@ -39,21 +103,129 @@ class FileSystemBackend(Backend):
     def serves(cls) -> bool:
         return conf.serves_dummy
 
-    def presign(self, token: Token) -> dict[str, Any]:
+    # Uploading in one request
+
+    def presign(self, token: Token, sha256: str | None = None) -> dict[str, Any]:
+        permit = Permit(token.storage, token.key, token.size, token.content_type, sha256 or None)
         return {
             "method": "POST",
             "url": conf.endpoint_url + PATH,
-            "fields": {
-                "key": token.key,
-                "Content-Type": token.content_type,
-                "permit": token.sign(PERMIT_SALT),
-            },
+            "fields": {"key": token.key, "Content-Type": token.content_type, "permit": permit.sign()},
         }
 
-    def stat(self, key: str) -> Stat:
+    def write(self, permit: Permit, file: UploadedFile[Any]) -> None:
+        """
+        Put an object there, whole or not at all; an older one of the key is replaced, as S3 does it.
+
+        :raises BadDigest: when it is not what its checksum says.
+        """
+        path = self.storage.path(permit.key)
         with translated_errors():
-            status = os.stat(self.storage.path(key))
-        return Stat(status.st_size, _etag(status), None)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with _temporary(path) as part:
+                if isinstance(file, TemporaryUploadedFile):
+                    file_move_safe(file.temporary_file_path(), part)
+                else:
+                    with open(part, "wb") as target:
+                        target.writelines(file.chunks())
+                if permit.sha256:
+                    with open(part, "rb") as written:
+                        _compare(hashlib.file_digest(written, "sha256").digest(), permit.sha256)
+                # Never into a file that is there: a saved one may be linked to it.
+                os.replace(part, path)
+            self._write_checksum(path, permit.sha256)
+
+    # Uploading in parts: a folder beside the object, in which each part is a file named by number and checksum
+
+    def _folder(self, token: Token | Permit) -> str:
+        return f"{self.storage.path(token.key)}.{token.upload_id}"
+
+    def begin(self, token: Token) -> str:
+        upload_id = shortuuid.uuid()
+        with translated_errors():
+            os.makedirs(self._folder(replace(token, upload_id=upload_id)))
+        return upload_id
+
+    def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
+        permit = Permit(
+            token.storage,
+            token.key,
+            token.part_length(number),
+            sha256=checksum,
+            upload_id=token.upload_id,
+            number=number,
+        )
+        query = urlencode({"X-Amz-Expires": PRESIGNED_AGE, "permit": permit.sign()})
+        return {"url": f"{conf.endpoint_url}{PATH}?{query}", "headers": {}}
+
+    def write_part(self, permit: Permit, body: Readable) -> str:
+        """
+        Put a part there, whole or not at all, and return its ETag.
+
+        :raises UploadGone: when the upload is over.
+        :raises BadDigest: when it is not what its checksum says.
+        :raises Incomplete: when the body ends early.
+        """
+        folder = self._folder(permit)
+        digest = hashlib.sha256()
+        left = permit.size
+        with translated_errors(), _temporary(f"{folder}/{permit.number}") as part:
+            with open(part, "wb") as target:
+                while left and (data := body.read(min(CHUNK, left))):
+                    digest.update(data)
+                    target.write(data)
+                    left -= len(data)
+            if left:
+                raise Incomplete
+            if permit.sha256:
+                _compare(digest.digest(), permit.sha256)
+            os.replace(part, f"{folder}/{permit.number}-{digest.hexdigest()}")
+            for name in os.listdir(folder):
+                if name.startswith(f"{permit.number}-") and not name.endswith(digest.hexdigest()):
+                    os.remove(f"{folder}/{name}")
+        return digest.hexdigest()
+
+    def list_parts(self, token: Token) -> list[Part]:
+        with translated_errors(), os.scandir(self._folder(token)) as entries:
+            parts = [
+                Part(int(number), entry.stat().st_size, etag, b64encode(bytes.fromhex(etag)).decode())
+                for entry in entries
+                for number, dash, etag in [entry.name.partition("-")]
+                if dash
+            ]
+        return sorted(parts, key=lambda part: part.number)
+
+    def complete(self, token: Token, parts: list[Part]) -> None:
+        path = self.storage.path(token.key)
+        folder = self._folder(token)
+        digests = hashlib.sha256()
+        with translated_errors():
+            with _temporary(path) as whole:
+                with open(whole, "wb") as target:
+                    for part in parts:
+                        digests.update(bytes.fromhex(part.etag))
+                        with open(f"{folder}/{part.number}-{part.etag}", "rb") as source:
+                            shutil.copyfileobj(source, target, CHUNK)
+                os.replace(whole, path)
+            composite = f"{b64encode(digests.digest()).decode()}-{len(parts)}"
+            self._write_checksum(path, composite if token.has_checksums else None)
+            shutil.rmtree(folder)
+
+    def abort(self, token: Token) -> None:
+        if token.upload_id:
+            shutil.rmtree(self._folder(token), ignore_errors=True)
+        self.delete([token.key])
+
+    # A pending object
+
+    def stat(self, key: str) -> Stat:
+        path = self.storage.path(key)
+        with translated_errors():
+            status = os.stat(path)
+            checksum = None
+            with suppress(FileNotFoundError), open(path + CHECKSUM_SUFFIX) as file:
+                checksum = f"sha256:{file.read()}"
+        return Stat(status.st_size, _etag(status), None, checksum)
 
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         with translated_errors(), open(self.storage.path(key), "rb") as file:
@@ -64,23 +236,9 @@ class FileSystemBackend(Backend):
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            for path in (self.storage.path(key), self.storage.path(key) + LINK_SUFFIX):
+            for suffix in ("", LINK_SUFFIX, CHECKSUM_SUFFIX):
                 with translated_errors(), suppress(FileNotFoundError):
-                    os.remove(path)
-
-    def write(self, key: str, file: UploadedFile[Any]) -> None:
-        """Put an object there, whole or not at all; an older one of the key is replaced, as S3 does it."""
-        path = self.storage.path(key)
-        with translated_errors():
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            part = f"{path}.{get_random_string(8)}.part"
-            if isinstance(file, TemporaryUploadedFile):
-                file_move_safe(file.temporary_file_path(), part)
-            else:
-                with open(part, "wb") as target:
-                    target.writelines(file.chunks())
-            # Never into a file that is there: a saved one may be linked to it.
-            os.replace(part, path)
+                    os.remove(self.storage.path(key) + suffix)
 
     def link(self, key: str, etag: str) -> str:
         """
@@ -109,21 +267,23 @@ class FileSystemBackend(Backend):
                 raise UploadChanged("saved another file than was validated")
         return link
 
+    def _write_checksum(self, path: str, checksum: str | None) -> None:
+        with suppress(FileNotFoundError):
+            os.remove(path + CHECKSUM_SUFFIX)
+        if checksum:
+            with open(path + CHECKSUM_SUFFIX, "x") as file:
+                file.write(checksum)
 
-def check_permit(permit: str, key: str, content_type: str, size: int) -> Token:
-    """
-    Return the token that an upload to the dummy was presigned for.
 
-    :param permit: what was signed.
-    :param key: the key that the browser sent.
-    :param content_type: the media type that it sent.
-    :param size: bytes that it sent.
-    :raises Forged: when the permit was not signed here, or more than an hour ago, or for something else.
-    """
-    token, expired = Token.unsign(permit, PERMIT_SALT, PRESIGNED_AGE)
-    if expired or (token.key, token.content_type, token.size) != (key, content_type, size):
-        raise Forged
-    return token
+@contextmanager
+def _temporary(path: str) -> Iterator[str]:
+    """Give a name beside a path; what is left there is removed."""
+    name = f"{path}.{get_random_string(8)}.part"
+    try:
+        yield name
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(name)
 
 
 @contextmanager
@@ -135,6 +295,11 @@ def translated_errors() -> Iterator[None]:
         raise UploadGone from error
     except OSError as error:
         raise StoreUnavailable(error.strerror or "") from error
+
+
+def _compare(digest: bytes, sha256: str) -> None:
+    if digest != b64decode(sha256):
+        raise BadDigest
 
 
 def _etag(status: os.stat_result) -> str:

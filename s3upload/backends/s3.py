@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import PurePath
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import botocore.exceptions
+import shortuuid
 from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
 from ..conf import PRESIGNED_AGE, conf
 from ..exceptions import StoreUnavailable, UploadChanged, UploadGone
+from ..parts import part_size_for
 from ..tokens import Token
-from .base import Backend, Stat
+from .base import Backend, Part, Stat
+from .providers import Provider, provider_at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef, TagTypeDef
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +40,17 @@ COPY_LIMIT = 5 * 1024**3
 COPY_PART_SIZE = 512 * 1024**2
 """Bytes of a part when a larger object is copied in parts; 10,000 of them make 5 TB."""
 
-MAX_PARTS = 10_000
 DELETE_LIMIT = 1000
 CONNECTIONS = 16
+
+PENDING: TagTypeDef = {"Key": "s3upload", "Value": "pending"}
+"""The mark of an object that nobody has claimed yet, where it is promoted in place."""
+
+NAME_LENGTH = 100
+"""Characters of the names of objects that stay where they are: what a ``FileField`` holds unless it is told more."""
+
+ABORTS = 3
+"""A part that arrives while its upload is aborted may need another one, says the documentation of the API."""
 
 # A store that hangs must not hold a worker for minutes, as botocore's five attempts of 60 s each do. What the site
 # says in the storage's ``client_config`` wins.
@@ -61,10 +75,29 @@ ENCRYPTION = {
     "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
 }
 
+# The parameters of boto3 that go into signatures, and the headers that browsers send for them.
+HEADERS = {
+    **ENCRYPTION,
+    "ChecksumAlgorithm": "x-amz-checksum-algorithm",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+}
+
 MD5 = re.compile("[0-9a-f]{32}")
 
 GONE = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
-CHANGED = frozenset({"412", "PreconditionFailed", "416", "InvalidRange"})
+OVER = GONE | {"NoSuchUpload"}
+CHANGED = frozenset(
+    {
+        "412",
+        "PreconditionFailed",
+        "416",
+        "InvalidRange",
+        "BadDigest",
+        "EntityTooSmall",
+        "InvalidPart",
+        "InvalidPartOrder",
+    }
+)
 
 
 class S3Backend(Backend):
@@ -147,26 +180,66 @@ class S3Backend(Backend):
             return make(config.merge(Config(s3=options | {"addressing_style": "virtual"})))
         return client
 
+    @cached_property
+    def provider(self) -> Provider:
+        """What the store can do; found from its address and the storage's options."""
+        host = urlsplit(self.presigner.meta.endpoint_url).hostname or ""
+        return provider_at(host, getattr(self.storage, "provider", None))
+
+    @property
+    def in_place(self) -> bool:
+        return getattr(self.storage, "promote", None) == "in-place"
+
+    @property
+    def takes_checksums(self) -> bool:
+        # Whoever has a store that knows none has told boto3 so: it sends them by itself.
+        calculation = getattr(self.client.meta.config, "request_checksum_calculation", None)
+        return self.provider.checksums and calculation != "when_required"
+
+    @property
+    def limits(self) -> Provider:
+        return self.provider
+
+    def part_size_for(self, size: int) -> int:
+        # What stays where it is is always sent in parts: they end with the upload, while whoever has a presigned
+        # request for a whole object could exchange it afterwards. An empty file is copied, which costs nothing.
+        return part_size_for(size, self.limits) if self.in_place and size else super().part_size_for(size)
+
+    def new_key(self, name: str) -> str:
+        if not self.in_place:
+            return super().new_key(name)
+        folder = f"{self.storage.stored_prefix.strip('/')}/{shortuuid.uuid()}/"
+        path = PurePath(self.storage.get_valid_name(name))
+        suffix = path.suffix[:16]
+        return folder + path.stem[: NAME_LENGTH - len(folder) - len(suffix)] + suffix
+
     def full_key(self, name: str) -> str:
         """Return the key in the bucket of a name below the storage's location."""
         return str(self.storage._normalize_name(name))
 
-    # Uploading
+    # Uploading in one request
 
-    def presign(self, token: Token) -> dict[str, Any]:
-        method = getattr(self.storage, "upload_method", None) or conf.METHOD
-        parameters = self.storage.get_object_parameters(self.full_key(token.key))
-        encryption = {name: parameters[name] for name in ENCRYPTION if name in parameters}
+    def presign(self, token: Token, sha256: str | None = None) -> dict[str, Any]:
+        method = (
+            getattr(self.storage, "upload_method", None) or conf.METHOD or ("POST" if self.provider.post else "PUT")
+        )
+        headers = self._encryption(token)
+        if sha256 and self.takes_checksums:
+            headers |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": sha256}
         sign = self._presign_put if method == "PUT" else self._presign_post
         with translated_errors("signing"):
-            return sign(token, encryption)
+            return sign(token, headers)
 
-    def _presign_post(self, token: Token, encryption: dict[str, str]) -> dict[str, Any]:
+    def _encryption(self, token: Token) -> dict[str, str]:
+        parameters = self.storage.get_object_parameters(self.full_key(token.key))
+        return {name: parameters[name] for name in ENCRYPTION if name in parameters}
+
+    def _presign_post(self, token: Token, headers: dict[str, str]) -> dict[str, Any]:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
         fields = {
             "Content-Type": token.content_type,
             "success_action_status": "201",
-            **{ENCRYPTION[name]: value for name, value in encryption.items()},
+            **{HEADERS[name]: value for name, value in headers.items()},
         }
         exact = [{name: value} for name, value in fields.items()]
         presigned = self.presigner.generate_presigned_post(
@@ -178,7 +251,8 @@ class S3Backend(Backend):
         )
         return {"method": "POST", "url": presigned["url"], "fields": presigned["fields"]}
 
-    def _presign_put(self, token: Token, encryption: dict[str, str]) -> dict[str, Any]:
+    def _presign_put(self, token: Token, headers: dict[str, str]) -> dict[str, Any]:
+        headers.pop("ChecksumAlgorithm", None)
         # The length is a signed header, which the browser sends of itself and no script can set.
         url = self.presigner.generate_presigned_url(
             "put_object",
@@ -187,22 +261,118 @@ class S3Backend(Backend):
                 "Key": self.full_key(token.key),
                 "ContentLength": token.size,
                 "ContentType": token.content_type,
-                **encryption,
+                **headers,
             },
             ExpiresIn=PRESIGNED_AGE,
         )
-        headers = {
-            "Content-Type": token.content_type,
-            **{ENCRYPTION[name]: value for name, value in encryption.items()},
-        }
-        return {"method": "PUT", "url": url, "headers": headers}
+        sent = {"Content-Type": token.content_type, **{HEADERS[name]: value for name, value in headers.items()}}
+        return {"method": "PUT", "url": url, "headers": sent}
+
+    # Uploading in parts
+
+    def _target(self, key: str) -> Any:
+        return {"Bucket": self.bucket, "Key": self.full_key(key)}
+
+    def _upload(self, token: Token) -> Any:
+        return {**self._target(token.key), "UploadId": token.upload_id}
+
+    def begin(self, token: Token) -> str:
+        parameters: dict[str, Any] = {"ContentType": token.content_type, **self._encryption(token)}
+        if token.in_place:
+            parameters = {
+                **self.storage._get_write_parameters(self.full_key(token.key), token),
+                "Tagging": urlencode({PENDING["Key"]: PENDING["Value"]}),
+            }
+        if token.has_checksums:
+            parameters["ChecksumAlgorithm"] = "SHA256"
+        with translated_errors("CreateMultipartUpload"):
+            answer = self.client.create_multipart_upload(**self._target(token.key), **parameters)
+        return answer["UploadId"]
+
+    def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
+        headers = {"ChecksumSHA256": checksum} if checksum else {}
+        parameters = {"PartNumber": number, "ContentLength": token.part_length(number), **headers}
+        with translated_errors("signing"):
+            url = self.presigner.generate_presigned_url(
+                "upload_part", Params={**self._upload(token), **parameters}, ExpiresIn=PRESIGNED_AGE
+            )
+        return {"url": url, "headers": {HEADERS[name]: value for name, value in headers.items()}}
+
+    def list_parts(self, token: Token) -> list[Part]:
+        with translated_errors("ListParts", OVER):
+            pages = self.client.get_paginator("list_parts").paginate(**self._upload(token))
+            return [
+                Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'), part.get("ChecksumSHA256"))
+                for page in pages
+                for part in page.get("Parts", ())
+            ]
+
+    def complete(self, token: Token, parts: list[Part]) -> None:
+        completed: list[CompletedPartTypeDef] = []
+        for part in parts:
+            completed.append({"PartNumber": part.number, "ETag": part.etag})
+            if part.checksum:
+                completed[-1]["ChecksumSHA256"] = part.checksum
+        with translated_errors("CompleteMultipartUpload", OVER):
+            answer = self.copier.complete_multipart_upload(**self._upload(token), MultipartUpload={"Parts": completed})
+            if token.in_place and not self.provider.tags_uploads:
+                self.mark(token.key)
+        checksum = answer.get("ChecksumSHA256", "")
+        if checksum and checksum != _composite(parts):
+            self.delete([token.key])
+            raise UploadChanged("the checksum of the whole is not that of the parts")
+
+    def abort(self, token: Token) -> None:
+        if token.upload_id:
+            with suppress(UploadGone), translated_errors("AbortMultipartUpload", OVER):
+                for _attempt in range(ABORTS):
+                    self.client.abort_multipart_upload(**self._upload(token))
+        with suppress(UploadGone):
+            # One that has been saved where it is stays.
+            if not token.in_place or self.is_pending(token.key):
+                self.delete([token.key])
+
+    # Promoting in place
+
+    def is_pending(self, key: str) -> bool:
+        with translated_errors("GetObjectTagging"):
+            tags = self.client.get_object_tagging(**self._target(key)).get("TagSet", [])
+        return PENDING in tags
+
+    def mark(self, key: str) -> None:
+        self._put_tags(key, [PENDING])
+
+    def keep(self, key: str, parameters: dict[str, Any]) -> None:
+        """
+        Take the mark from an object: it is saved.
+
+        :param parameters: the storage's write parameters for it, whose tags it gets.
+        :raises UploadGone: when it is not there.
+        """
+        tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
+        if tags:
+            self._put_tags(key, tags)
+            return
+        with translated_errors("DeleteObjectTagging"):
+            self.client.delete_object_tagging(**self._target(key))
+
+    def _put_tags(self, key: str, tags: list[TagTypeDef]) -> None:
+        with translated_errors("PutObjectTagging"):
+            self.client.put_object_tagging(**self._target(key), Tagging={"TagSet": tags})
 
     # Reading
 
     def stat(self, key: str) -> Stat:
+        options: Any = {"ChecksumMode": "ENABLED"} if self.takes_checksums else {}
         with translated_errors("HeadObject"):
-            head = self.client.head_object(Bucket=self.bucket, Key=self.full_key(key))
-        return Stat(head["ContentLength"], head["ETag"].strip('"'), head.get("ContentType"))
+            head = self.client.head_object(**self._target(key), **options)
+        checksum = head.get("ChecksumSHA256")
+        return Stat(
+            head["ContentLength"],
+            head["ETag"].strip('"'),
+            head.get("ContentType"),
+            f"sha256:{checksum}" if checksum else None,
+        )
 
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         with translated_errors("GetObject"):
@@ -246,8 +416,8 @@ class S3Backend(Backend):
         :raises UploadGone: when the pending object is not there.
         :raises UploadChanged: when another one is there.
         """
-        pinned: CopySourceTypeDef = {"Bucket": source.bucket, "Key": source.full_key(key)}
-        target: Any = {"Bucket": self.bucket, "Key": self.full_key(name)}
+        pinned: CopySourceTypeDef = source._target(key)
+        target = self._target(name)
         with translated_errors("CopyObject"):
             if stat.size > COPY_LIMIT:
                 self._copy_in_parts(pinned, stat, target, parameters)
@@ -274,7 +444,8 @@ class S3Backend(Backend):
             **parameters,
         )
         copied = answer["CopyObjectResult"].get("ETag", "").strip('"')
-        if copied == stat.etag:
+        # No browser can exchange an object that was made of parts: the site's own key has made it.
+        if copied == stat.etag or "-" in stat.etag:
             return
         # Some stores ignore the condition. S3, which does not, gives a copy an ETag of its own where that is no
         # checksum: encrypted with a key of KMS, or sent in parts.
@@ -285,7 +456,7 @@ class S3Backend(Backend):
             raise UploadChanged("copied another ETag than was validated")
 
     def _copy_in_parts(self, pinned: CopySourceTypeDef, stat: Stat, target: Any, parameters: dict[str, Any]) -> None:
-        size = max(COPY_PART_SIZE, -(-stat.size // MAX_PARTS))
+        size = max(COPY_PART_SIZE, -(-stat.size // self.provider.max_count))
         upload: Any = {**target, "UploadId": self.copier.create_multipart_upload(**target, **parameters)["UploadId"]}
 
         def copy_part(number: int) -> CompletedPartTypeDef:
@@ -326,19 +497,28 @@ class S3Backend(Backend):
                 logger.warning("a pending object could not be deleted: %s", error.get("Code"))
 
 
+def _composite(parts: list[Part]) -> str | None:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html, "composite"
+    if not all(part.checksum for part in parts):
+        return None
+    digests = b"".join(b64decode(part.checksum or "") for part in parts)
+    return f"{b64encode(hashlib.sha256(digests).digest()).decode()}-{len(parts)}"
+
+
 @contextmanager
-def translated_errors(operation: str) -> Iterator[None]:
+def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[None]:
     """
     Raise boto3's errors as ours.
 
     :param operation: for the log, where the error does not name one. The log gets it and the store's error code, and
         no address, key or signature.
+    :param gone: the store's codes for what is not there.
     """
     try:
         yield
     except botocore.exceptions.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        if code in GONE:
+        if code in gone:
             raise UploadGone(code) from error
         if code in CHANGED:
             raise UploadChanged(code) from error

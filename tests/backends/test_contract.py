@@ -57,7 +57,7 @@ def token(backend: Backend) -> Token:
 def token_for(backend: Backend, size: int = len(BODY), content_type: str = "text/plain") -> Token:
     return Token(
         storage="default",
-        key=backend.new_key(),
+        key=backend.new_key("a.txt"),
         name="a name.txt",
         size=size,
         content_type=content_type,
@@ -136,7 +136,7 @@ def test_file_of_another_type_is_refused(store: Any, backend: Backend, token: To
 
 
 def test_file_under_another_key_is_refused(store: Any, backend: Backend, token: Token) -> None:
-    upload = with_key(backend.presign(token), token.key, backend.new_key())
+    upload = with_key(backend.presign(token), token.key, backend.new_key("a.txt"))
     assert is_refusal(send(upload, BODY))
     assert store.keys() == []
 
@@ -194,7 +194,7 @@ def test_presigned_request_expires_after_an_hour(
 
 def test_keys_are_under_the_pending_prefix_and_differ(backend: Backend, settings: Any) -> None:
     settings.S3UPLOAD_PREFIX = "/pending/of the site/"
-    keys = {backend.new_key() for _ in range(100)}
+    keys = {backend.new_key("a.txt") for _ in range(100)}
     assert len(keys) == 100
     assert all(key.startswith("pending/of the site/") for key in keys)
 
@@ -274,7 +274,7 @@ def test_delete_of_nothing_asks_nothing(backend: Backend, call_count: Any) -> No
 def test_delete_of_more_than_one_request_can_name(store: Any, backend: Backend, call_count: Any) -> None:
     present = token_for(backend)
     store.put(present.key, BODY)
-    backend.delete([*(backend.new_key() for _ in range(1000)), present.key])
+    backend.delete([*(backend.new_key("a.txt") for _ in range(1000)), present.key])
     assert store.keys() == []
     assert call_count == {"DeleteObjects": 2}
 
@@ -321,7 +321,7 @@ def unavailable(request: pytest.FixtureRequest, settings: Any) -> Iterator[Backe
 def test_store_that_does_not_answer_or_refuses(
     unavailable: Backend, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = unavailable.new_key()
+    key = unavailable.new_key("a.txt")
     arguments: dict[str, list[Any]] = {"stat": [key], "read": [key, "etag", 0, 5], "delete": [[key]]}
     with caplog.at_level(logging.DEBUG, logger="s3upload"), pytest.raises(StoreUnavailable) as raised:
         getattr(unavailable, operation)(*arguments[operation])
@@ -389,7 +389,7 @@ def test_backend_of_a_copied_storage_is_that_of_the_copy(
 def test_storage_is_forgotten_with_its_backend(store: Any, settings: Any) -> None:
     backend = backend_named("default")
     backend.presign(token_for(backend))
-    backend.delete([backend.new_key()])
+    backend.delete([backend.new_key("a.txt")])
     forgotten = [weakref.ref(backend.storage), weakref.ref(backend)]
     del backend
     # New settings make a new storage.
