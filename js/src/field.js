@@ -1,8 +1,9 @@
 /** One controller per file input: the list of its files, and what happens to them. */
+import { presign } from "./endpoint.js";
 import { detailOf, dispatch, progressOf } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
-import { gettextFor, languageOf } from "./texts.js";
+import { gettextFor, languageOf, percent } from "./texts.js";
 import { transport } from "./transport.js";
 import { FieldView } from "./view.js";
 
@@ -11,6 +12,8 @@ import { FieldView } from "./view.js";
  *
  * @typedef {"done" | "error" | "cancel" | "gone"} Outcome
  */
+
+/** @typedef {import("./endpoint.js").Description} Description */
 
 /** @type {WeakMap<HTMLInputElement, Field>} */
 const fields = new WeakMap();
@@ -47,8 +50,8 @@ export class Field {
   constructor(input) {
     this.input = input;
     this.view = new FieldView(input, {
-      remove: (item) => (item instanceof FileUpload ? this.#remove(item) : this.#removeKept(item)),
-      retry: (item) => item instanceof FileUpload && this.start([item]),
+      remove: (item) => (item instanceof FileUpload ? this.remove(item) : this.#removeKept(item)),
+      goOn: (item) => item instanceof FileUpload && this.goOn(item),
     });
     this.render();
   }
@@ -92,8 +95,8 @@ export class Field {
     const { length } = this.uploads;
     if (add && files.length > length && this.uploads.every(({ file }, index) => isSame(files[index], file)))
       files = files.slice(length);
-    const added = files.map((file) => new FileUpload(file, this.#changed));
-    if (!this.input.multiple && added.length) keptOf(this.input).forEach((hidden) => dropKept(this.input, hidden));
+    const added = files.map((file) => new FileUpload(file, this.#owner));
+    if (!this.input.multiple && added.length) keptOf(this.input).forEach(this.#dropKept);
     this.#set(add ? [...this.uploads, ...added] : added);
     if (this.input.dataset.s3uploadOn !== "submit") this.start(added);
     this.#tell("gone");
@@ -111,24 +114,56 @@ export class Field {
    */
   start(uploads = this.uploads) {
     const { input } = this;
-    const { s3uploadEndpoint = "", s3uploadPolicy = "" } = input.dataset;
     const going = uploads.filter((upload) => {
       if (!upload.startable || !input.isConnected) return false;
       if (dispatch(input, "start", detailOf(upload))) return true;
       upload.stop("ordinary");
       return false;
     });
-    if (!going.length) return;
-    /** @param {FileUpload[]} some */
-    const ask = (some) => {
-      const files = some.map(({ file }) => file);
-      return transport.presign(s3uploadEndpoint, s3uploadPolicy, files, languageOf(input)?.baseName);
-    };
-    const answers = ask(going);
-    going.forEach((upload, index) => {
-      const answer = answers.then((all) => all[index]);
-      void upload.run(answer, () => ask([upload]).then(([one]) => one));
+    const onoffline = () => going.forEach((upload) => upload.active && upload.wait());
+    /** @param {Description[]} files */
+    const ask = (files) =>
+      presign(
+        (path, question) => this.#ask(path, question, { onoffline }),
+        input.dataset.s3uploadPolicy ?? "",
+        files,
+      );
+    /** @type {Promise<Description | undefined>[]} */
+    const joined = [];
+    const answers = Promise.resolve().then(async () => {
+      const descriptions = await Promise.all(joined);
+      const files = descriptions.filter((one) => one !== undefined);
+      const all = files.length ? await ask(files) : [];
+      return descriptions.map((one) => one && all.shift());
     });
+    going.forEach((upload, index) =>
+      upload.start(
+        (description) => {
+          joined.push(description);
+          return answers.then((all) => all[index]);
+        },
+        (description) => ask([description]).then(([one]) => one),
+      ),
+    );
+  }
+
+  /** @param {FileUpload} upload */
+  pause(upload) {
+    if (!upload.active) return;
+    upload.stop("paused");
+    this.#tell("cancel");
+  }
+
+  /**
+   * What the button does: pause; or go on with a paused upload, or try again.
+   *
+   * @param {FileUpload} upload
+   */
+  goOn(upload) {
+    if (upload.active) return this.pause(upload);
+    const { state, file, share } = upload;
+    this.start([upload]);
+    if (state === "paused") this.view.announce(`${file.name}: ${percent(this.input, share)}`);
   }
 
   /** Give up all files that were chosen here; kept ones stay. */
@@ -139,7 +174,11 @@ export class Field {
 
   /** The tokens have been used: the files wait for the next submit. */
   rewind() {
-    this.uploads.forEach((upload) => upload.state === "done" && upload.stop("queued"));
+    for (const upload of this.uploads) {
+      if (upload.state !== "done") continue;
+      upload.spend();
+      upload.stop("queued");
+    }
   }
 
   /** The input has left the page: nobody sees its uploads, nothing would post them. It may come back. */
@@ -163,6 +202,18 @@ export class Field {
     this.view.render([...keptOf(this.input).map(keptFile), ...this.uploads]);
   }
 
+  /**
+   * Ask the server.
+   *
+   * @param {string} path
+   * @param {object} question
+   * @param {object} [options]
+   */
+  #ask = (path, question, options) => {
+    const language = languageOf(this.input)?.baseName;
+    return transport.ask(this.input.dataset.s3uploadEndpoint ?? "", path, question, { language, ...options });
+  };
+
   /** @param {FileUpload} upload */
   #changed = (upload) => {
     if (!this.uploads.includes(upload)) return;
@@ -178,7 +229,20 @@ export class Field {
     } else if (upload.error && !upload.active) {
       dispatch(this.input, "error", { ...detail, message: _(upload.error.message, upload.error.status) });
       this.#tell("error");
-    }
+    } else if (upload.state === "paused") this.view.announce(`${detail.name}: ${_("Paused")}`);
+  };
+
+  /** What an upload needs of its input; a formset's numbers may be others after a reload. */
+  #owner = {
+    ask: this.#ask,
+    changed: this.#changed,
+    place: () => [location.pathname, this.input.name.replace(/-\d+(?=-)/g, "")],
+  };
+
+  /** @param {HTMLInputElement} hidden */
+  #dropKept = (hidden) => {
+    dropKept(this.input, hidden);
+    this.#ask("abort/", { token: hidden.value }, { keepalive: true }).catch(() => {});
   };
 
   /**
@@ -199,7 +263,7 @@ export class Field {
   }
 
   /** @param {FileUpload} upload */
-  #remove(upload) {
+  remove(upload) {
     const { active } = upload;
     this.#set(this.uploads.filter((other) => other !== upload));
     this.#removed(upload.file.name);
@@ -208,7 +272,7 @@ export class Field {
 
   /** @param {import("./kept.js").KeptFile} kept */
   #removeKept({ hidden, file }) {
-    dropKept(this.input, hidden);
+    this.#dropKept(hidden);
     this.render();
     this.#removed(file.name);
   }

@@ -1,19 +1,27 @@
 /** The upload of one file. */
-import { UploadError } from "./errors.js";
+import { deliver } from "./deliver.js";
+import { canDigest, digest, read } from "./digest.js";
+import { unusableAnswer, UploadError } from "./errors.js";
 import { warnWhile } from "./leaving.js";
-import { enqueue } from "./queue.js";
-import { gettext_noop } from "./texts.js";
-import { transport } from "./transport.js";
+import { sendParts } from "./multipart.js";
+import { files, readers } from "./queue.js";
+import { memoryOf } from "./resume.js";
 
-/** A presigned request that has waited this long, in milliseconds, is asked for again before it is used. */
-const STALE = 10 * 60_000;
+/** Up to this size, in bytes, a file is sent whole, with one checksum. */
+const WHOLE = 16 * 1024 ** 2;
 
 /**
  * `queued`: waits for its turn (`active`) or for the submit. `failed` may be tried again, `refused` may not.
  * `ordinary`: a listener wanted it left alone; it goes with the form.
  *
- * @typedef {"queued" | "uploading" | "done" | "failed" | "refused" | "cancelled" | "ordinary"} State
- * @typedef {import("./presign.js").Answer} Answer
+ * @typedef {"queued" | "uploading" | "paused" | "done" | "failed" | "refused" | "cancelled" | "ordinary"} State
+ * @typedef {import("./endpoint.js").Answer} Answer
+ * @typedef {import("./endpoint.js").Description} Description
+ *
+ * @typedef {object} Owner
+ * @property {(path: string, question: object, options?: object) => Promise<any>} ask  the server
+ * @property {(upload: FileUpload) => void} changed  called after every change of state and with progress
+ * @property {() => unknown[]} place  where the file was chosen: the same after a reload
  */
 
 /**
@@ -28,6 +36,8 @@ export const isSame = (one, other) =>
   one.size === other.size &&
   one.lastModified === other.lastModified;
 
+let count = 0;
+
 export class FileUpload {
   /** @type {State} */
   state = "queued";
@@ -35,19 +45,29 @@ export class FileUpload {
   share = 0;
   /** The server's claim check; worth something only when `state` is "done". */
   token = "";
+  /** Does it wait for the network? */
+  offline = false;
   /** @type {UploadError | null} */
   error = null;
   /** @type {AbortController | null} */
   #abort = null;
-  #changed;
+  /** The last run; done when none of its requests is under way. @type {Promise<void>} */
+  #run = Promise.resolve();
+  /** What the server has granted, as long as it is ours to use and to give back. @type {import("./endpoint.js").Grant | undefined} */
+  #grant;
+  #granted = 0;
+  /** @type {import("./resume.js").Memory | undefined} */
+  #memory;
+  #order = ++count;
+  #owner;
 
   /**
    * @param {File} file
-   * @param {(upload: FileUpload) => void} changed  called after every change of state and with progress
+   * @param {Owner} owner
    */
-  constructor(file, changed) {
+  constructor(file, owner) {
     this.file = file;
-    this.#changed = changed;
+    this.#owner = owner;
   }
 
   /** Is it on its way, be it in the queue or on the wire? */
@@ -57,12 +77,17 @@ export class FileUpload {
 
   /** Is there something to start? */
   get startable() {
-    return !this.active && (this.state === "queued" || this.state === "failed");
+    return !this.active && /^(queued|failed|paused)$/.test(this.state);
   }
 
   /** Has the server, the store or the person not decided yet? */
   get open() {
-    return this.state === "queued" || this.state === "uploading";
+    return /^(queued|uploading|paused)$/.test(this.state);
+  }
+
+  /** Does it go in parts, so that what has arrived is not lost by a pause? */
+  get inParts() {
+    return this.#grant?.method === "MULTIPART";
   }
 
   /** How much has been sent, in bytes. */
@@ -71,56 +96,167 @@ export class FileUpload {
   }
 
   /**
-   * Upload the file. Never rejects: the outcome is in `state`.
+   * Upload the file, or go on with it. The outcome is in `state`.
    *
-   * @param {Promise<Answer>} answer  the server's, to all files chosen at once
-   * @param {() => Promise<Answer>} again  asks anew for this file alone
+   * @param {(description: Promise<Description | undefined>) => Promise<Answer | undefined>} join  asks the server about
+   *   this file together with others, if there is something to ask
+   * @param {(description: Description) => Promise<Answer>} again  asks about this file alone
    */
-  async run(answer, again) {
+  start(join, again) {
     const abort = new AbortController();
     const { signal } = abort;
-    const asked = Date.now();
     this.#abort = abort;
     this.error = null;
-    this.share = 0;
+    this.offline = false;
+    const description = this.#run.then(() => this.#prepare(signal));
+    const answer = join(description.catch(() => undefined));
+    answer.catch(() => {}); // Nobody asks for it when the description has failed.
+    this.#run = description
+      .then(() => this.#upload(signal, answer, again))
+      .catch((error) => (signal.aborted ? undefined : this.#fail(error)));
     this.#to("queued");
-    try {
-      let request = accepted(await answer);
-      await enqueue(this.file.size, async () => {
-        if (!signal.aborted && Date.now() - asked > STALE) request = accepted(await again());
-        if (signal.aborted) return;
-        this.#to("uploading");
-        await transport.send(request, this.file, {
-          signal,
-          onprogress: (share) => {
-            this.share = share;
-            this.#changed(this);
-          },
-        });
-      });
-      if (signal.aborted) return;
-      this.token = request.token;
-      this.share = 1;
-      this.#end("done");
-    } catch (error) {
-      if (signal.aborted) return;
-      this.error =
-        error instanceof UploadError ? error : new UploadError(gettext_noop("The server gave no usable answer."));
-      this.#end(this.error.refused ? "refused" : "failed");
-    }
   }
 
   /**
-   * Stop, and forget what has been done: for good, to go with the form, or to wait to be started again.
+   * Stop. What has arrived is kept for a later start, or given back when there will be none.
    *
-   * @param {"cancelled" | "ordinary" | "queued"} state
+   * @param {"cancelled" | "ordinary" | "queued" | "paused"} state
    */
   stop(state) {
     const abort = this.#abort;
     this.token = "";
-    this.share = 0;
+    if (!this.inParts) this.share = 0;
     this.#end(state);
     abort?.abort();
+    if (state === "cancelled" || state === "ordinary")
+      void this.#run.then(() => this.#giveBack()).then(() => this.#memory?.release());
+  }
+
+  /** The token, which goes with a form: from now on nothing here gives back what it stands for. */
+  spend() {
+    this.#grant = undefined;
+    this.#memory?.forget();
+    return this.token;
+  }
+
+  /** Say that it waits for the network. */
+  wait = () => {
+    this.offline = true;
+    this.#owner.changed(this);
+  };
+
+  /**
+   * What to ask the server about the file; undefined when there is a grant already.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #prepare(signal) {
+    const { name, size, type, lastModified } = this.file;
+    if (size > WHOLE && !this.#grant) {
+      this.#memory ??= await memoryOf([...this.#owner.place(), name, size, type, lastModified]);
+      this.#grant = this.#memory?.recall();
+    }
+    const description = this.#grant || signal.aborted ? undefined : await this.#describe();
+    return signal.aborted ? undefined : description;
+  }
+
+  /** @returns {Promise<Description>} */
+  async #describe() {
+    const { name, size, type } = this.file;
+    if (!canDigest()) return { name, size, type };
+    // Larger ones have one for each part.
+    const sha256 = size > WHOLE ? "" : await readers.run(async () => digest(await read(this.file)));
+    return { name, size, type, sha256 };
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {Promise<Answer | undefined>} answer
+   * @param {(description: Description) => Promise<Answer>} again
+   */
+  async #upload(signal, answer, again) {
+    const { file } = this;
+    const options = {
+      signal,
+      order: this.#order,
+      ask: this.#owner.ask,
+      onoffline: this.wait,
+      onprogress: (/** @type {number} */ share) => {
+        if (signal.aborted) return;
+        if (share > this.share) this.offline = false;
+        this.share = share;
+        this.#to("uploading");
+      },
+    };
+    const renew = async () => {
+      void this.#giveBack();
+      return this.#accept(await again(await this.#describe()));
+    };
+    let begun = Boolean(this.#grant);
+    // Also when it is stopped by now: what the server has granted has to be given back.
+    const granted = await answer;
+    let grant = granted ? this.#accept(granted) : this.#grant;
+    signal.throwIfAborted();
+    if (grant?.method !== "MULTIPART") {
+      const sign = async (/** @type {import("./deliver.js").Parcel} */ parcel) => {
+        const { method, ...request } = await renew();
+        if (method === "MULTIPART") throw unusableAnswer();
+        parcel.request = /** @type {import("./send.js").PresignedRequest} */ ({ method, ...request });
+        parcel.signed = this.#granted;
+      };
+      await deliver({ blob: file, request: grant, signed: this.#granted }, { ...options, sign });
+    } else
+      for (;;) {
+        const parts = grant;
+        try {
+          await files.run(() => sendParts(file, parts, begun, options), options);
+          break;
+        } catch (error) {
+          if (!(error instanceof UploadError && error.gone) || signal.aborted) throw error;
+          // It has expired, or was claimed. Once, it starts over without a word.
+          if (!begun) void this.#giveBack();
+          if (!begun) throw error;
+          begun = false;
+          grant = await renew();
+          if (grant.method !== "MULTIPART") throw unusableAnswer();
+        }
+      }
+    signal.throwIfAborted();
+    this.token = this.#grant?.token ?? "";
+    this.share = 1;
+    this.#end("done");
+  }
+
+  /**
+   * @param {Answer} answer
+   * @returns {import("./endpoint.js").Grant}
+   */
+  #accept(answer) {
+    if ("error" in answer) throw new UploadError(answer.error, { refused: true });
+    this.#grant = answer;
+    this.#granted = Date.now();
+    if (answer.method === "MULTIPART") this.#memory?.keep(answer);
+    return answer;
+  }
+
+  /** Nothing is to be left of it in the store. */
+  async #giveBack() {
+    const { token } = this.#grant ?? {};
+    this.#memory?.forget();
+    this.#grant = undefined;
+    if (token) await this.#owner.ask("abort/", { token }, { keepalive: true }).catch(() => {});
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    this.error = error instanceof UploadError ? error : unusableAnswer();
+    const { refused } = this.error;
+    // What came in parts goes on where it stopped.
+    if (refused || !this.inParts) {
+      this.share = 0;
+      void this.#giveBack();
+    }
+    this.#end(refused ? "refused" : "failed");
   }
 
   /** @param {State} state */
@@ -133,12 +269,6 @@ export class FileUpload {
   #to(state) {
     this.state = state;
     warnWhile(this, this.active);
-    this.#changed(this);
+    this.#owner.changed(this);
   }
-}
-
-/** @param {Answer} answer */
-function accepted(answer) {
-  if ("error" in answer) throw new UploadError(answer.error, { refused: true });
-  return answer;
 }

@@ -24,6 +24,7 @@ export function onFormData({ target, formData }) {
     }
     formData.delete(input.name);
     others.forEach((value) => formData.append(input.name, value));
-    for (const { state, token } of replaced) if (state === "done") formData.append(input.name + SUFFIX, token);
+    for (const upload of replaced)
+      if (upload.state === "done") formData.append(input.name + SUFFIX, upload.spend());
   }
 }

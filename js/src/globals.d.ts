@@ -8,4 +8,11 @@ declare const S3UPLOAD_CATALOG: { languages: string[]; messages: Record<string, 
 declare var django: { gettext?: (msgid: string) => string } | undefined;
 
 /** The script's public functions, set by the first copy that is evaluated. */
-declare var s3upload: { finished: (form: HTMLFormElement) => Promise<boolean> } | undefined;
+declare var s3upload:
+  | {
+      finished: (form: HTMLFormElement) => Promise<boolean>;
+      pause: (target: Node, file?: File) => void;
+      resume: (target: Node, file?: File) => void;
+      cancel: (target: Node, file?: File) => void;
+    }
+  | undefined;

@@ -8,6 +8,7 @@ import { onEdit, onPageShow, onReset, onSubmit } from "./form.js";
 import { onFormData } from "./formdata.js";
 import { keptOf } from "./kept.js";
 import { MANAGED, managedIn } from "./managed.js";
+import { sweep } from "./resume.js";
 import { adoptStyle } from "./style.js";
 import { removeCopies } from "./view.js";
 
@@ -43,6 +44,7 @@ function onChange({ target }) {
 /** Start, once. Listeners capture, so that no other script can keep an event from them. */
 export function start() {
   adoptStyle();
+  sweep();
   const capture = true;
   document.addEventListener("submit", onSubmit, capture);
   document.addEventListener("formdata", onFormData, capture);

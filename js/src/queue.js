@@ -1,47 +1,75 @@
-/** Which uploads run now, and which wait: at most a few at once on the whole page. */
-
-const PLACES = 3;
-
-/** From this size on, in bytes, a file may not take the last free place. */
-const LARGE = 16 * 1024 ** 2;
-
-/** @type {{large: boolean, start: (value?: undefined) => void}[]} */
-const waiting = [];
-let running = 0;
-let runningLarge = 0;
+/** What runs now, and what waits for a place. */
+import { unless } from "./retry.js";
 
 /**
- * Do some work as soon as there is a place.
- *
- * Work is started in the order in which it came, except that large files leave one place free: a small file is not
- * stuck behind them.
- *
- * @param {number} size  bytes
- * @param {() => Promise<void>} work
- * @returns {Promise<void>} settled as the work is
+ * @typedef {object} Claim
+ * @property {number} [order]  whoever has the least goes first
+ * @property {boolean} [large]  part of something large, which may not take all places
+ * @property {AbortSignal} [signal]  ends the wait
  */
-export async function enqueue(size, work) {
-  const large = size >= LARGE;
-  await new Promise((start) => {
-    waiting.push({ large, start });
-    fill();
-  });
-  try {
-    await work();
-  } finally {
-    running -= 1;
-    runningLarge -= Number(large);
-    fill();
+
+export class Pool {
+  /** @type {(Claim & {start?: (value?: undefined) => void})[]} */
+  #waiting = [];
+  #running = 0;
+  #large = 0;
+  #places;
+  #forLarge;
+
+  /**
+   * @param {number} places
+   * @param {number} [forLarge]  how many of them something large may take
+   */
+  constructor(places, forLarge = places) {
+    this.#places = places;
+    this.#forLarge = forLarge;
+  }
+
+  /**
+   * Do some work as soon as there is a place.
+   *
+   * @template T
+   * @param {() => T | Promise<T>} work
+   * @param {Claim} [claim]
+   * @returns {Promise<T>} settled as the work is
+   */
+  async run(work, { order = 0, large = false, signal } = {}) {
+    /** @type {Claim & {start?: (value?: undefined) => void}} */
+    const claim = { order, large };
+    const turn = new Promise((start) => (claim.start = start));
+    this.#waiting.push(claim);
+    this.#waiting.sort((a, b) => Number(a.order) - Number(b.order));
+    this.#fill();
+    try {
+      await unless(signal, turn);
+      return await work();
+    } finally {
+      const index = this.#waiting.indexOf(claim);
+      if (index < 0) {
+        this.#running -= 1;
+        this.#large -= Number(large);
+      } else this.#waiting.splice(index, 1);
+      this.#fill();
+    }
+  }
+
+  #fill() {
+    while (this.#running < this.#places) {
+      const index = this.#waiting.findIndex(({ large }) => !large || this.#large < this.#forLarge);
+      if (index < 0) return;
+      const [{ large, start }] = this.#waiting.splice(index, 1);
+      this.#running += 1;
+      this.#large += Number(large);
+      start?.();
+    }
   }
 }
 
-function fill() {
-  while (running < PLACES) {
-    const index = waiting.findIndex(({ large }) => !large || runningLarge < PLACES - 1);
-    if (index < 0) return;
-    const [{ large, start }] = waiting.splice(index, 1);
-    running += 1;
-    runningLarge += Number(large);
-    start();
-  }
-}
+/** The connections to the store, of the whole page: large files leave one free, so that no small one is stuck. */
+export const connections = new Pool(6, 5);
+
+/** The files that go in parts at the same time: each holds some parts in memory. */
+export const files = new Pool(2);
+
+/** The files that are read as a whole at the same time. */
+export const readers = new Pool(2);

@@ -27,7 +27,7 @@ export function make(tag, part, attributes = {}, children = []) {
 }
 
 /** What an upload has and a kept file has not. */
-const KEPT = { state: /** @type {const} */ ("kept"), active: false, share: 1, error: null };
+const KEPT = { state: /** @type {const} */ ("kept"), active: false, inParts: false, offline: false, share: 1, error: null };
 
 export class Row {
   #input;
@@ -37,30 +37,26 @@ export class Row {
   #bar = make("progress", "bar");
   #id = `s3upload-error-${++count}`;
   #error = make("span", "error", { role: "alert", id: this.#id });
-  #retry = make("button", "button", { type: "button", "aria-describedby": this.#id });
+  #goOn = make("button", "button", { type: "button", "aria-describedby": this.#id });
   #remove = make("button", "button", { type: "button", "aria-describedby": this.#id });
   element = make("div", "file", { role: "listitem" }, [
     make("span", "text", {}, [make("span", "name", {}, [this.#name]), this.#meta, this.#bar, this.#error]),
-    make("span", "buttons", {}, [this.#retry, this.#remove]),
+    make("span", "buttons", {}, [this.#goOn, this.#remove]),
   ]);
 
   /**
    * @param {HTMLInputElement} input
-   * @param {{remove: () => void, retry: () => void}} actions
+   * @param {{remove: () => void, goOn: () => void}} actions
    */
   constructor(input, actions) {
     this.#input = input;
     this.#remove.onclick = actions.remove;
-    this.#retry.onclick = () => {
-      // This button is about to go; the one beside it stays.
-      this.#remove.focus();
-      actions.retry();
-    };
+    this.#goOn.onclick = actions.goOn;
   }
 
   /** Put the focus where the person can act. */
   focus() {
-    (this.#retry.hidden ? this.#remove : this.#retry).focus();
+    (this.#goOn.hidden ? this.#remove : this.#goOn).focus();
   }
 
   /** Say the error once more. */
@@ -74,10 +70,11 @@ export class Row {
   update(item) {
     const _ = gettextFor(this.#input);
     const { name, size } = item.file;
-    const { state, active, share, error } = item.state === "kept" ? KEPT : item;
+    const { state, active, inParts, offline, share, error } = item.state === "kept" ? KEPT : item;
     const said = {
       queued: active ? _("Waiting") : _("Goes with the form"),
       uploading: percent(this.#input, share),
+      paused: `${_("Paused")} · ${percent(this.#input, share)}`,
       ordinary: _("Goes with the form"),
       done: _("Uploaded"),
       kept: _("Uploaded"),
@@ -85,17 +82,28 @@ export class Row {
       refused: "",
       cancelled: "",
     }[state];
-    const parts = [Number.isFinite(size) ? fileSize(this.#input, size) : "", said];
+    const now = active && offline ? _("Waiting for the connection") : said;
+    const parts = [Number.isFinite(size) ? fileSize(this.#input, size) : "", now];
 
     this.element.dataset.state = state;
     setText(this.#name, name);
     setText(this.#meta, parts.filter(Boolean).join(" · "));
-    this.#bar.hidden = !active;
+    this.#bar.hidden = !active && state !== "paused";
     this.#bar.value = share;
     this.#bar.setAttribute("aria-label", name);
     setText(this.#error, error ? _(error.message, error.status) : "");
-    this.#retry.hidden = state !== "failed";
-    label(this.#retry, _("Try again"), name);
+    const action =
+      state === "failed"
+        ? _("Try again")
+        : state === "paused"
+          ? _("Continue")
+          : active && inParts
+            ? _("Pause")
+            : "";
+    // A button that goes leaves the focus to the one beside it.
+    if (!action && this.#goOn === document.activeElement) this.#remove.focus();
+    this.#goOn.hidden = !action;
+    label(this.#goOn, action, name);
     label(this.#remove, active ? _("Cancel") : _("Remove"), name);
   }
 }

@@ -1,55 +1,58 @@
-/** Sending a file to the store. */
+/** One request to the store. */
 import { connectionFailed, UploadError } from "./errors.js";
 import { gettext_noop } from "./texts.js";
 
-/** How long nothing may move, in milliseconds, before an upload has failed. */
-const STALL = 60_000;
+/** How long nothing may move, in milliseconds, before a connection is given up. */
+const STALL = 30_000;
 
-/** @typedef {import("./presign.js").PresignedRequest} PresignedRequest */
+/**
+ * @typedef {{method: "POST", url: string, fields: Record<string, string>}
+ *   | {method: "PUT", url: string, headers: Record<string, string>}} PresignedRequest
+ */
 
 /**
  * @param {PresignedRequest} request
- * @param {File} file
+ * @param {Blob | ArrayBuffer} body
  */
-function bodyOf(request, file) {
-  if (request.method === "PUT") return file;
+function payload(request, body) {
+  if (request.method === "PUT") return body;
   const data = new FormData();
   for (const [name, value] of Object.entries(request.fields)) data.append(name, value);
   // The store ignores all fields after the file. It needs no name: the server knows it, and some stores stumble
   // over unusual ones.
-  data.append("file", file, "file");
+  data.append("file", /** @type {Blob} */ (body), "file");
   return data;
 }
 
 /**
- * Send a file with a presigned request. XMLHttpRequest, because fetch has no upload progress.
+ * Send something with a presigned request. XMLHttpRequest, because fetch has no upload progress.
  *
  * @param {PresignedRequest} request
- * @param {File} file
+ * @param {Blob | ArrayBuffer} body
  * @param {object} options
  * @param {AbortSignal} options.signal
  * @param {(share: number) => void} options.onprogress  told how much has been sent, 0 to 1
- * @returns {Promise<void>} fulfilled when the store has accepted the file
+ * @param {number} [options.failed]  tries before this one; each is given twice the time of the one before
+ * @returns {Promise<string>} the ETag, as far as the page may see it, when the store has accepted it
  */
-export function send(request, file, { signal, onprogress }) {
+export function send(request, body, { signal, onprogress, failed = 0 }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     /** @type {ReturnType<typeof setTimeout>} */
     let timer;
 
-    /** @param {unknown} [error] */
+    /** @param {unknown} error */
     const end = (error) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
-      if (error === undefined) return resolve();
+      if (error) xhr.abort();
       reject(error);
-      xhr.abort();
     };
     const abort = () => end(signal.reason);
-    const failed = () => end(connectionFailed());
+    const broken = () => end(connectionFailed());
     const alive = () => {
       clearTimeout(timer);
-      timer = setTimeout(failed, STALL);
+      timer = setTimeout(broken, STALL * 2 ** Math.min(failed, 3));
     };
 
     xhr.upload.onprogress = ({ loaded, total }) => {
@@ -57,19 +60,24 @@ export function send(request, file, { signal, onprogress }) {
       onprogress(total ? loaded / total : 0);
     };
     xhr.onload = () => {
-      const { status } = xhr;
-      if (status >= 200 && status < 300) return end();
+      const { status, responseText } = xhr;
+      if (status >= 200 && status < 300) {
+        // Asked for by its name, a header that the store does not expose is an error in the console.
+        resolve(/^etag: *(.*?)\s*$/im.exec(xhr.getAllResponseHeaders())?.[1] ?? "");
+        return end(undefined);
+      }
       // The store says why in XML, for developers; they find it in the network panel.
-      end(new UploadError(gettext_noop("The file store did not accept the file (code {status})."), { status }));
+      const code = responseText.match(/<(Code|Message)>[^<]*/g)?.join("");
+      end(new UploadError(gettext_noop("The file store did not accept the file (code {status})."), { status, code }));
     };
-    xhr.onerror = failed;
+    xhr.onerror = broken;
 
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort);
     xhr.open(request.method, request.url);
     if (request.method === "PUT")
       for (const [name, value] of Object.entries(request.headers)) xhr.setRequestHeader(name, value);
-    xhr.send(bodyOf(request, file));
+    xhr.send(payload(request, body));
     alive();
   });
 }

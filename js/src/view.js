@@ -46,7 +46,7 @@ export class FieldView {
 
   /**
    * @param {HTMLInputElement} input
-   * @param {{remove: (item: Item) => void, retry: (item: Item) => void}} actions
+   * @param {{remove: (item: Item) => void, goOn: (item: Item) => void}} actions
    */
   constructor(input, actions) {
     this.#input = input;
@@ -81,7 +81,7 @@ export class FieldView {
   update(item) {
     let row = this.#rows.get(item);
     if (!row) {
-      row = new Row(this.#input, { remove: () => this.#actions.remove(item), retry: () => this.#actions.retry(item) });
+      row = new Row(this.#input, { remove: () => this.#actions.remove(item), goOn: () => this.#actions.goOn(item) });
       this.#rows.set(item, row);
       this.#list.append(row.element);
     }

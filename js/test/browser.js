@@ -2,6 +2,7 @@
  * A page for the tests: jsdom, and what it lacks. DataTransfer, a writable `input.files` and the `formdata` event stand
  * in for the browser's; the network is replaced where a test asks for it.
  */
+import assert from "node:assert/strict";
 import { JSDOM, VirtualConsole } from "jsdom";
 import { readCatalog } from "../build.js";
 
@@ -16,6 +17,9 @@ for (const name of [
   "document",
   "location",
   "Element",
+  "Node",
+  "navigator",
+  "localStorage",
   "HTMLInputElement",
   "HTMLFormElement",
   "Event",
@@ -28,6 +32,14 @@ for (const name of [
   Object.defineProperty(globalThis, name, { configurable: true, value: window[name], writable: true });
 for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"])
   globalThis[name] = window[name].bind(window);
+window.Blob.prototype.arrayBuffer = function () {
+  return new Promise((resolve, reject) => {
+    const reader = new window.FileReader();
+    reader.onload = () => resolve(new Uint8Array(reader.result).slice().buffer);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsArrayBuffer(this);
+  });
+};
 globalThis.S3UPLOAD_CATALOG = readCatalog();
 
 const files = new WeakMap();
@@ -54,10 +66,18 @@ window.HTMLFormElement.prototype.reset = function () {
 
 export { window };
 
-/** Let promises, timers of no delay and mutation observers come to rest. */
+/** Let promises, short work of other threads and mutation observers come to rest. */
 export const rest = async () => {
-  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setTimeout(resolve));
+  for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
 };
+
+/** Wait until something is so. */
+export async function until(condition, time = 5000) {
+  for (const end = Date.now() + time; !condition(); ) {
+    if (Date.now() > end) throw new Error(`Not within ${time} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 /** A file of some size, each its own object as from a file dialog. */
 export const file = (name = "report.pdf", size = 3) =>
@@ -127,16 +147,24 @@ export const button = (label) =>
     (one) => one.getAttribute("aria-label") === label,
   );
 
-/** Put a transport in place that does nothing until it is told to. */
+/** Put a transport in place that does nothing until it is told to. Files have no checksums: the page is not secure. */
 export function fakeTransport(transport) {
-  const fake = { asked: [], sending: [], answer: (one) => ({ token: `token of ${one.name}`, method: "PUT" }) };
-  transport.presign = async (endpoint, policy, chosen, language) => {
-    fake.asked.push({ endpoint, policy, names: chosen.map(({ name }) => name), language });
-    return chosen.map(fake.answer);
+  Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
+  const fake = {
+    asked: [],
+    aborted: [],
+    sending: [],
+    answer: (one) => ({ token: `token of ${one.name}`, method: "PUT", url: "/store", headers: {} }),
+  };
+  transport.ask = async (endpoint, path, { policy, files: described, token }, { language }) => {
+    if (path === "abort/") return fake.aborted.push(token);
+    assert.equal(path, "presign/");
+    fake.asked.push({ endpoint, policy, names: described.map(({ name }) => name), language });
+    return { uploads: described.map(fake.answer) };
   };
   transport.send = (request, sent, { signal, onprogress }) =>
     new Promise((resolve, reject) => {
-      const one = { request, file: sent, signal, onprogress, resolve, reject };
+      const one = { request, file: sent, signal, onprogress, resolve: () => resolve(""), reject };
       signal.addEventListener("abort", () => reject(signal.reason));
       fake.sending.push(one);
     });

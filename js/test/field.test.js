@@ -128,9 +128,10 @@ test("try again asks for a new presigned request", async () => {
   const form = show();
   choose(fileInput(), file("a"));
   await rest();
-  fake.sending.pop().reject(new UploadError("Broken."));
+  fake.sending.pop().reject(new UploadError("Broken.", { status: 400 }));
   await rest();
-  button("Try again: a").click();
+  button("Try again: a").focus();
+  document.activeElement.click();
   assert.equal(document.activeElement, button("Cancel: a"), "the focus stays with the file");
   await fake.finish();
   assert.equal(fake.asked.length, 2);
@@ -138,7 +139,7 @@ test("try again asks for a new presigned request", async () => {
 });
 
 test("one refused file does not keep the others back", async () => {
-  fake.answer = ({ name }) => (name === "a" ? { error: "Not this one." } : { token: "T", method: "PUT" });
+  fake.answer = ({ name }) => (name === "a" ? { error: "Not this one." } : { token: "T", method: "PUT", url: "/store", headers: {} });
   show();
   const events = heard(document, "error", "complete");
   choose(fileInput(), file("a"), file("b"));

@@ -111,7 +111,7 @@ test("a failed upload ends the wait: said, focused, kept, and tried again at the
   await rest();
   const [a, b] = fake.sending.splice(0);
   b.resolve();
-  a.reject(new UploadError("Broken."));
+  a.reject(new UploadError("Broken.", { status: 400 }));
   await rest();
   assert.equal(seen.length, 0);
   assert.match(rows()[0], /Broken\./);

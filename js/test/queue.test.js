@@ -1,30 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { enqueue } from "../src/queue.js";
+import { connections, Pool } from "../src/queue.js";
 
 const rest = () => new Promise((resolve) => setTimeout(resolve));
-const LARGE = 1024 ** 3;
 
 /** Work that ends when told to. */
-function works() {
+function works(pool) {
   const started = [];
   const ends = {};
-  return {
-    started,
-    ends,
-    work: (name) => () => {
-      started.push(name);
-      return new Promise((resolve, reject) => (ends[name] = { resolve, reject }));
-    },
+  const work = (name) => () => {
+    started.push(name);
+    return new Promise((resolve, reject) => (ends[name] = { resolve, reject }));
   };
+  return { started, ends, run: (name, claim) => pool.run(work(name), claim) };
 }
 
-test("three at once, then in the order in which they came", async () => {
-  const { started, ends, work } = works();
-  const all = ["a", "b", "c", "d", "e"].map((name) => enqueue(1, work(name)));
+test("a few at once, then in the order in which they came", async () => {
+  const { started, ends, run } = works(new Pool(3));
+  const all = ["a", "b", "c", "d", "e"].map((name) => run(name));
   await rest();
   assert.deepEqual(started, ["a", "b", "c"]);
-  ends.b.resolve();
+  ends.b.resolve("B");
+  assert.equal(await all[1], "B");
   await rest();
   assert.deepEqual(started, ["a", "b", "c", "d"]);
   for (const name of ["a", "c", "d"]) ends[name].resolve();
@@ -33,26 +30,62 @@ test("three at once, then in the order in which they came", async () => {
   await Promise.all(all);
 });
 
-test("a small file is not stuck behind large ones", async () => {
-  const { started, ends, work } = works();
-  const all = ["L1", "L2", "L3"].map((name) => enqueue(LARGE, work(name)));
-  all.push(enqueue(1, work("small")));
+test("what belongs to an earlier file goes first, in its own order", async () => {
+  const { started, ends, run } = works(new Pool(1));
+  const all = [run("first"), run("late 1", { order: 2 }), run("early 1", { order: 1 }), run("early 2", { order: 1 })];
+  for (const name of ["first", "early 1", "early 2", "late 1"]) {
+    await rest();
+    ends[name].resolve();
+  }
+  await Promise.all(all);
+  assert.deepEqual(started, ["first", "early 1", "early 2", "late 1"]);
+});
+
+test("a small file is not stuck behind the parts of large ones, on six connections", async () => {
+  const { started, ends, run } = works(connections);
+  const parts = ["1", "2", "3", "4", "5", "6", "7"];
+  const all = parts.map((name) => run(name, { large: true }));
+  all.push(run("small", { order: 9 }));
   await rest();
-  assert.deepEqual(started, ["L1", "L2", "small"]);
-  ends.L1.resolve();
+  assert.deepEqual(started, ["1", "2", "3", "4", "5", "small"]);
+  ends["1"].resolve();
   await rest();
-  assert.deepEqual(started, ["L1", "L2", "small", "L3"]);
-  for (const name of ["L2", "L3", "small"]) ends[name].resolve();
+  assert.deepEqual(started.at(-1), "6");
+  ends["2"].resolve();
+  await rest();
+  for (const name of ["3", "4", "5", "6", "7", "small"]) ends[name].resolve();
   await Promise.all(all);
 });
 
 test("failed work gives its place back", async () => {
-  const fail = () => Promise.reject(new Error("no"));
-  for (let count = 0; count < 4; count += 1) await assert.rejects(enqueue(LARGE, fail), /no/);
-  const { started, ends, work } = works();
-  const last = enqueue(LARGE, work("a"));
+  const pool = new Pool(1, 1);
+  for (let count = 0; count < 3; count += 1)
+    await assert.rejects(
+      pool.run(() => Promise.reject(new Error("no")), { large: true }),
+      /no/,
+    );
+  assert.equal(await pool.run(() => "yes", { large: true }), "yes");
+});
+
+test("who waits no more leaves the queue, and takes no place along", async () => {
+  const pool = new Pool(1);
+  const { ends, run, started } = works(pool);
+  const first = run("first");
+  const abort = new AbortController();
+  const second = run("second", { signal: abort.signal });
+  const third = run("third");
+  abort.abort();
+  await assert.rejects(second, { name: "AbortError" });
+  ends.first.resolve();
+  await first;
   await rest();
-  assert.deepEqual(started, ["a"]);
-  ends.a.resolve();
-  await last;
+  assert.deepEqual(started, ["first", "third"]);
+  ends.third.resolve();
+  await third;
+  // Ended in the very moment in which the place was given.
+  const late = new AbortController();
+  const fourth = run("fourth", { signal: late.signal });
+  late.abort();
+  await assert.rejects(fourth, { name: "AbortError" });
+  assert.equal(await pool.run(() => "free"), "free");
 });

@@ -69,6 +69,7 @@ test("an abort ends it at once", async () => {
 
 /** A request whose progress the test makes: a real one takes a minute to stall, and jsdom's knows no total. */
 class FakeRequest {
+  getAllResponseHeaders = () => "";
   static last;
   upload = {};
   aborted = false;
@@ -108,14 +109,14 @@ test("progress is told as a share", async (t) => {
   assert.deepEqual(shares, [0, 0.25, 1]);
 });
 
-test("when nothing moves for a minute it has failed, however long it took before", async (t) => {
+test("when nothing moves for half a minute it has failed, however long it took before", async (t) => {
   const { sending, tick, xhr } = sendFake(t);
   for (let minute = 0; minute < 5; minute += 1) {
-    tick(59_000);
+    tick(29_000);
     xhr.upload.onprogress({ loaded: minute, total: 10 });
   }
   assert.equal(xhr.aborted, false);
-  tick(60_000);
+  tick(30_000);
   await assert.rejects(sending, /connection failed/);
   assert.equal(xhr.aborted, true);
 });

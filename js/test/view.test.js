@@ -40,10 +40,10 @@ test("an error is an alert that the buttons refer to, and is gone when tried aga
   show();
   choose(fileInput(), file("a"));
   await rest();
-  fake.sending.pop().reject(new UploadError("Broken (code {status}).", { status: 500 }));
+  fake.sending.pop().reject(new UploadError("Broken (code {status}).", { status: 409 }));
   await rest();
   const alert = document.querySelector("[role=alert]");
-  assert.equal(alert.textContent, "Broken (code 500).");
+  assert.equal(alert.textContent, "Broken (code 409).");
   assert.equal(button("Try again: a").getAttribute("aria-describedby"), alert.id);
   button("Try again: a").click();
   assert.equal(alert.textContent, "");

@@ -1,0 +1,155 @@
+/** A large file: in parts, several at the same time. */
+import { deliver } from "./deliver.js";
+import { digest, read } from "./digest.js";
+import { unusableAnswer, UploadError } from "./errors.js";
+import { unless } from "./retry.js";
+
+/** Parts on the wire at the same time. */
+const ABREAST = 5;
+
+/**
+ * @typedef {import("./deliver.js").Parcel & {number: number, checksum?: string}} Part
+ *
+ * @typedef {object} Options
+ * @property {(path: string, question: object, options?: object) => Promise<any>} ask  the server
+ * @property {AbortSignal} signal
+ * @property {number} order
+ * @property {(share: number) => void} onprogress
+ * @property {() => void} onoffline
+ */
+
+/**
+ * Upload a file in parts. When the signal has ended it, or a part has failed, no request is under way any more.
+ *
+ * @param {File} file
+ * @param {import("./endpoint.js").Multipart} grant
+ * @param {boolean} begun  true when some parts may be there already
+ * @param {Options} options
+ */
+export async function sendParts(file, { token, part_size: size, checksum }, begun, options) {
+  const { ask, signal: ended, onprogress, ...rest } = options;
+  const count = Math.ceil(file.size / size);
+  /** @type {Map<number, string>} The ETags of the parts that are there. */
+  const etags = new Map();
+  /** @type {Map<number, number>} How much of each part is there, in bytes. */
+  const sent = new Map();
+  /** @param {number} number */
+  const slice = (number) => file.slice((number - 1) * size, number * size);
+  const tell = () => onprogress([...sent.values()].reduce((sum, bytes) => sum + bytes, 0) / file.size);
+
+  // Ends with the upload, and with the first part that fails.
+  const stop = new AbortController();
+  const { signal } = stop;
+  const end = () => stop.abort(ended.reason);
+  if (ended.aborted) end();
+  ended.addEventListener("abort", end);
+  const patience = { ...rest, signal, arrived: () => etags.size };
+
+  /**
+   * What the server refuses here is an upload that is there no more.
+   *
+   * @param {string} path
+   * @param {object} [more]
+   */
+  const tellOf = (path, more) =>
+    ask(path, { token, ...more }, patience).catch((error) => {
+      if (error instanceof UploadError) error.gone = /^40[034]$/.test(String(error.status));
+      throw error;
+    });
+
+  async function list() {
+    const { parts } = await unless(signal, tellOf("list/"));
+    for (const { number, size: bytes, etag } of parts) {
+      // One of another size is sent again.
+      if (bytes !== slice(number).size) continue;
+      etags.set(number, etag);
+      sent.set(number, bytes);
+    }
+    tell();
+  }
+
+  /**
+   * Have parts signed, all in one request; and read before, where each needs its checksum.
+   *
+   * @param {Part[]} parts
+   * @param {boolean} [afresh]
+   */
+  async function sign(parts, afresh) {
+    const numbers = parts.map(({ number }) => number);
+    if (checksum)
+      await Promise.all(
+        parts.map(async (part) => {
+          if (part.buffer && !afresh) return;
+          part.buffer = await read(part.blob);
+          part.checksum = await digest(part.buffer);
+        }),
+      );
+    const checksums = checksum && parts.map((part) => part.checksum);
+    const answer = await unless(signal, ask("parts/", { token, parts: numbers, checksums }, patience));
+    for (const part of parts) {
+      const signed = answer.parts?.find((/** @type {Part} */ { number }) => number === part.number);
+      if (!signed?.url) throw unusableAnswer();
+      part.request = { method: "PUT", url: signed.url, headers: signed.headers };
+      part.signed = Date.now();
+    }
+  }
+
+  /** @param {Part} part */
+  async function sendPart(part) {
+    const { number, blob } = part;
+    try {
+      const etag = await deliver(part, {
+        ...patience,
+        large: true,
+        sign: (_, afresh) => sign([part], afresh),
+        onprogress: (share) => {
+          sent.set(number, share * blob.size);
+          tell();
+        },
+      });
+      etags.set(number, etag);
+      sent.set(number, blob.size);
+      tell();
+    } catch (error) {
+      sent.delete(number);
+      stop.abort(error);
+    }
+  }
+
+  /** @type {Set<Promise<void>>} */
+  const open = new Set();
+  try {
+    if (begun) await list();
+    /** @type {Part[]} */
+    const missing = Array.from({ length: count }, (_, index) => index + 1)
+      .filter((number) => !etags.has(number))
+      .map((number) => ({ number, blob: slice(number) }));
+    // Parts that were read are held in memory: few are made ready before there is a connection for them.
+    const [ahead, together] = checksum ? [2, 2] : [8, 4];
+    for (let next = ABREAST; missing.length; next = together) {
+      const parts = missing.splice(0, next);
+      while (open.size + parts.length > ABREAST + ahead) await Promise.race(open);
+      signal.throwIfAborted();
+      await sign(parts);
+      for (const part of parts) {
+        const going = sendPart(part).finally(() => open.delete(going));
+        open.add(going);
+      }
+    }
+    await Promise.all(open);
+    signal.throwIfAborted();
+    // A store that does not let the page see ETags tells them to the server.
+    if ([...etags.values()].includes("")) await list();
+    const parts = Array.from({ length: count }, (_, index) => ({
+      number: index + 1,
+      etag: etags.get(index + 1) ?? "",
+    }));
+    await tellOf("complete/", { parts });
+  } catch (error) {
+    stop.abort(error);
+    throw error;
+  } finally {
+    await Promise.all(open);
+    ended.removeEventListener("abort", end);
+  }
+}

@@ -1,0 +1,84 @@
+/** Trying again: what failed on the way may work a little later. */
+import { UploadError } from "./errors.js";
+
+const TRIES = 7;
+
+/** Waits between two tries, in milliseconds: the first, which doubles, and the longest. */
+const FIRST = 500;
+const LONGEST = 15_000;
+
+/**
+ * A promise that is waited for no longer than until a signal.
+ *
+ * @template T
+ * @param {AbortSignal | undefined} signal
+ * @param {Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+export function unless(signal, promise) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal?.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+    promise.then(resolve, reject).finally(() => signal?.removeEventListener("abort", stop));
+  });
+}
+
+/**
+ * Wait some time, but no longer than until the browser says that it is online.
+ *
+ * @param {number} time  milliseconds
+ * @param {AbortSignal} [signal]
+ */
+async function pause(time, signal) {
+  let end = () => {};
+  const over = new Promise((resolve) => {
+    end = () => resolve(undefined);
+    addEventListener("online", end);
+  });
+  const timer = setTimeout(end, time);
+  try {
+    await unless(signal, over);
+  } finally {
+    clearTimeout(timer);
+    removeEventListener("online", end);
+  }
+}
+
+/**
+ * @typedef {object} Patience
+ * @property {AbortSignal} [signal]  ends every wait at once
+ * @property {() => number} [arrived]  a number that changes with progress; then the tries are counted anew
+ * @property {() => void} [onoffline]  called when the next try waits for the network
+ */
+
+/**
+ * Do some work until it succeeds, is refused, or has failed too often.
+ *
+ * @template T
+ * @param {(failed: number) => Promise<T>} work  told how often it has failed in a row
+ * @param {Patience} [patience]
+ * @returns {Promise<T>}
+ */
+export async function retry(work, { signal, arrived = () => 0, onoffline } = {}) {
+  let seen = arrived();
+  for (let failed = 0; ;) {
+    try {
+      return await work(failed);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof UploadError && error.passing)) throw error;
+      if (seen !== (seen = arrived())) failed = 0;
+      // Some machines say that they are offline and are not: tries go on, but none is counted.
+      const offline = navigator.onLine === false;
+      if (offline) onoffline?.();
+      else if (++failed >= TRIES) {
+        // Where this is a part of other work, that does not try again.
+        error.passing = false;
+        throw error;
+      }
+      const time = offline ? LONGEST : Math.min(FIRST * 2 ** (failed - 1), LONGEST) * (0.5 + Math.random() / 2);
+      await pause(time, signal);
+    }
+  }
+}
