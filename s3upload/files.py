@@ -197,7 +197,9 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             if not is_owner(self.token.owner):
                 raise UploadForeign("another owner")
             stat = self.backend.stat(self.token.key)
-            if stat.size != self.token.size or stat.content_type not in (None, self.token.content_type):
+            # What is sent in parts has the type that the server began with.
+            expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
+            if stat.size != self.token.size or stat.content_type not in expected:
                 raise UploadChanged("another size or type than agreed")
             if self.token.in_place and not self.backend.is_pending(self.token.key):
                 raise UploadGone("saved already")
