@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from django.core.signals import request_started
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.page import Page
-from tests.conftest import Chrome
+from tests.browser.proxy import Proxy
+from tests.conftest import Chrome, FilesystemStore, S3Store
 
 MAKE = Callable[..., Path]
 
@@ -37,6 +41,66 @@ def make_file(tmp_path: Path) -> MAKE:
         return path
 
     return make
+
+
+@dataclass(frozen=True)
+class LargeFile:
+    """A file that is sent in parts."""
+
+    path: Path
+    size: int
+    sha256: str
+
+    def is_at(self, store: FilesystemStore | S3Store, key: str) -> bool:
+        """Return whether the store has the same bytes under a key."""
+        digest = hashlib.sha256()
+        if isinstance(store, S3Store):
+            body = store.client.get_object(Bucket=store.bucket, Key=key)["Body"]
+            for chunk in body.iter_chunks(1024**2):
+                digest.update(chunk)
+        else:
+            digest.update(store.get(key))
+        return digest.hexdigest() == self.sha256
+
+
+def large_file(folder: Path, name: str, size: int) -> LargeFile:
+    """Make a file of random bytes, a million at a time."""
+    digest = hashlib.sha256()
+    path = folder / name
+    with path.open("wb") as file:
+        for start in range(0, size, 1_000_000):
+            block = os.urandom(min(1_000_000, size - start))
+            digest.update(block)
+            file.write(block)
+    return LargeFile(path, size, digest.hexdigest())
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
+    """200 MB: 24 parts of 8 MiB."""
+    return large_file(tmp_path_factory.mktemp("film"), "film.bin", 200_000_000)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
+    """40 MB: 8 parts of 5 MiB."""
+    return large_file(tmp_path_factory.mktemp("clip"), "clip.bin", 40_000_000)
+
+
+@pytest.fixture
+def line(store: S3Store, settings) -> Iterator[Proxy]:
+    """The line from the browser to the store; the server has its own."""
+    with Proxy(store.account.endpoint_url) as line:
+        settings.S3UPLOAD_PUBLIC_ENDPOINT_URL = line.address
+        yield line
+
+
+@pytest.fixture
+def site_line(page: Page) -> Iterator[Proxy]:
+    """The line from the browser to the site."""
+    with Proxy(page.address) as line:
+        page.address = line.address
+        yield line
 
 
 class Requests(list[tuple[str, str]]):

@@ -190,11 +190,15 @@ class Page:
     def hurry(self) -> None:
         self._conditions(-1)
 
-    def _conditions(self, upload: int) -> None:
+    def go_offline(self) -> None:
+        """Take the network away, as the browser sees it, until `hurry`."""
+        self._conditions(-1, offline=True)
+
+    def _conditions(self, upload: int, *, offline: bool = False) -> None:
         self.cdp("Network.enable")
         self.cdp(
             "Network.emulateNetworkConditions",
-            offline=False,
+            offline=offline,
             latency=0,
             downloadThroughput=-1,
             uploadThroughput=upload,

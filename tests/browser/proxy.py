@@ -106,10 +106,8 @@ class Reset(Fault):
 
 
 @dataclass(eq=False)
-class Stall(Fault):
-    """No byte more goes through and no answer comes, until the fault is healed or the browser gives up."""
-
-    after: int = 0
+class Waiting(Fault):
+    """Something waits until the fault is healed."""
 
     def heal(self) -> None:
         super().heal()
@@ -117,6 +115,23 @@ class Stall(Fault):
 
     def __post_init__(self) -> None:
         self.healed = threading.Event()
+
+
+@dataclass(eq=False)
+class Stall(Waiting):
+    """No byte more goes through and no answer comes; healed, or when the browser gives up, the connection is reset."""
+
+    after: int = 0
+
+
+@dataclass(eq=False)
+class HoldRequest(Waiting):
+    """The request is late: it goes to the server when the fault is healed, whether the browser still waits or not."""
+
+
+@dataclass(eq=False)
+class HoldAnswer(Waiting):
+    """The server does as it is told, and its answer is late."""
 
 
 @dataclass(eq=False)
@@ -290,6 +305,8 @@ class _Connection(threading.Thread):
             request.status = fault.status
             return True
 
+        if isinstance(fault, HoldRequest):
+            self._hold(fault)
         self._reach()
         assert self.far is not None
         self.far.socket.sendall(head)
@@ -370,6 +387,8 @@ class _Connection(threading.Thread):
             if _status(head) < 200:
                 self.near.socket.sendall(head)
         self._wait(self.proxy.round_trip)
+        if isinstance(request.fault, HoldAnswer):
+            self._hold(request.fault)
         if isinstance(request.fault, Truncate):
             self.near.socket.sendall(head[: len("HTTP/1.1 2")])
             raise _Broken
@@ -411,6 +430,11 @@ class _Connection(threading.Thread):
         poll.register(self.near.socket, GONE)
         while not fault.healed.is_set():
             if poll.poll(100):
+                raise _Broken
+
+    def _hold(self, fault: Waiting) -> None:
+        while not fault.healed.wait(0.1):
+            if self.proxy._closing.is_set():
                 raise _Broken
 
     def _wait(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.proxy import Answer, Corrupt, Proxy, Reset, Stall, Truncate
+from tests.browser.proxy import Answer, Corrupt, HoldAnswer, HoldRequest, Proxy, Reset, Stall, Truncate
 from tests.conftest import S3Store
 
 BODY = random.Random(1).randbytes(3_000_000)
@@ -133,6 +133,21 @@ def test_stall_lasts_until_it_is_healed(proxy: Proxy, sender: Sender) -> None:
     sender.connection.close()
     sender.connection.timeout = 20
     assert sender.put() == 200
+
+
+@pytest.mark.parametrize("fault", [HoldRequest(), HoldAnswer()])
+def test_what_is_held_arrives_late(proxy: Proxy, sender: Sender, bucket: S3Store, fault: Any) -> None:
+    proxy.add(fault)
+    sender.connection.timeout = 0.5
+    with pytest.raises(TimeoutError):
+        sender.put(b"late")
+    assert bucket.keys() == (["key"] if isinstance(fault, HoldAnswer) else [])
+
+    fault.heal()
+    deadline = time.monotonic() + 10
+    while not bucket.keys() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert bucket.get("key") == b"late"
 
 
 def test_one_byte_is_another(proxy: Proxy, sender: Sender, bucket: S3Store) -> None:
