@@ -59,7 +59,7 @@ export async function deliver(parcel, { sign, onprogress, ...options }) {
       const etag = await connections.run(() => {
         if (!request || ageOf(parcel) > 0.5) return undefined;
         onprogress(0);
-        return transport.send(request, buffer ?? blob, { signal, onprogress, failed });
+        return transport.send(request, buffer ?? blob, { signal, onprogress, failed, whole: !options.large });
       }, options);
       if (etag !== undefined) return etag;
     }

@@ -33,13 +33,15 @@ function payload(request, body) {
  * @param {AbortSignal} options.signal
  * @param {(share: number) => void} options.onprogress  told how much has been sent, 0 to 1
  * @param {number} [options.failed]  tries before this one; each is given twice the time of the one before
+ * @param {boolean} [options.whole]  it is a file, not a part of one
  * @returns {Promise<string>} the ETag, as far as the page may see it, when the store has accepted it
  */
-export function send(request, body, { signal, onprogress, failed = 0 }) {
+export function send(request, body, { signal, onprogress, failed = 0, whole = false }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     /** @type {ReturnType<typeof setTimeout>} */
     let timer;
+    let sent = false;
 
     /** @param {unknown} error */
     const end = (error) => {
@@ -48,7 +50,8 @@ export function send(request, body, { signal, onprogress, failed = 0 }) {
       if (error) xhr.abort();
       reject(error);
     };
-    const abort = () => end(signal.reason);
+    // A whole file that may be with the store by now is waited for: it could come after it was given back.
+    const abort = () => (sent && whole ? undefined : end(signal.reason));
     const broken = () => end(connectionFailed());
     const alive = () => {
       clearTimeout(timer);
@@ -59,6 +62,7 @@ export function send(request, body, { signal, onprogress, failed = 0 }) {
       alive();
       onprogress(total ? loaded / total : 0);
     };
+    xhr.upload.onload = () => (sent = true);
     xhr.onload = () => {
       const { status, responseText } = xhr;
       if (status >= 200 && status < 300) {

@@ -3,6 +3,7 @@
  * in for the browser's; the network is replaced where a test asks for it.
  */
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { JSDOM, VirtualConsole } from "jsdom";
 import { readCatalog } from "../build.js";
 
@@ -176,4 +177,40 @@ export function fakeTransport(transport) {
     }
   };
   return fake;
+}
+
+/** Have every wait be so many times shorter, until the test ends. */
+export function hurry(t, times = 1000) {
+  const { setTimeout: wait } = globalThis;
+  globalThis.setTimeout = (call, delay = 0, ...more) => wait(call, delay / times, ...more);
+  t.after(() => (globalThis.setTimeout = wait));
+}
+
+/** Have the browser say whether it is online. */
+export function setOnline(online) {
+  Object.defineProperty(window.navigator, "onLine", { configurable: true, value: online });
+  window.dispatchEvent(new window.Event(online ? "online" : "offline"));
+}
+
+/** The page is secure: it has checksums, and locks as of one browser. */
+export function beSecure() {
+  Object.defineProperty(globalThis, "crypto", { configurable: true, value: webcrypto });
+  const held = new Set();
+  const request = async (name, { ifAvailable }, work) => {
+    assert.equal(ifAvailable, true);
+    if (held.has(name)) return work(null);
+    held.add(name);
+    try {
+      return await work({ name });
+    } finally {
+      held.delete(name);
+    }
+  };
+  Object.defineProperty(window.navigator, "locks", { configurable: true, value: { request } });
+  return held;
+}
+
+export function beInsecure() {
+  Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
+  Object.defineProperty(window.navigator, "locks", { configurable: true, value: undefined });
 }

@@ -120,3 +120,21 @@ test("when nothing moves for half a minute it has failed, however long it took b
   await assert.rejects(sending, /connection failed/);
   assert.equal(xhr.aborted, true);
 });
+
+test("a whole file that has been sent to the last byte is waited for; a part, or half a file, is not", async (t) => {
+  for (const [whole, sent, waits] of [
+    [true, true, true],
+    [true, false, false],
+    [false, true, false],
+  ]) {
+    const abort = new AbortController();
+    const { sending, xhr } = sendFake(t, { signal: abort.signal, whole });
+    if (sent) xhr.upload.onload();
+    abort.abort();
+    assert.equal(xhr.aborted, !waits);
+    xhr.status = 204;
+    xhr.onload();
+    if (waits) await sending;
+    else await assert.rejects(sending, { name: "AbortError" });
+  }
+});
