@@ -66,9 +66,11 @@ def complete(token: Token, claimed: Sequence[tuple[int, str]]) -> None:
             raise UploadChanged("other parts than agreed")
         backend.complete(token, parts)
     except UploadGone:
-        # Somebody was faster, or the store's answer was lost.
+        # Somebody was faster, or the store's answer was lost: then its mark may be missing.
         if not _is_complete(backend, token):
             raise
+        if token.in_place:
+            backend.mark_new(token.key)
 
 
 def abort(token: Token) -> None:

@@ -163,6 +163,14 @@ class Backend(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
+    def mark_new(self, key: str) -> None:
+        """
+        Mark an object that has just been completed, unless it has its mark already, or was saved.
+
+        :raises UploadGone: when it is not there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
     def mark(self, key: str) -> None:
         """
         Mark an object as pending, where objects are promoted in place: the store removes it unless it is saved.

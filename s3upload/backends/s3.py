@@ -46,6 +46,9 @@ CONNECTIONS = 16
 PENDING: TagTypeDef = {"Key": "s3upload", "Value": "pending"}
 """The mark of an object that nobody has claimed yet, where it is promoted in place."""
 
+STORED: TagTypeDef = {"Key": "s3upload", "Value": "stored"}
+"""Takes its place where no mark at all means that it is still missing."""
+
 NAME_LENGTH = 100
 """Characters of the names of objects that stay where they are: what a ``FileField`` holds unless it is told more."""
 
@@ -315,8 +318,8 @@ class S3Backend(Backend):
                 completed[-1]["ChecksumSHA256"] = part.checksum
         with translated_errors("CompleteMultipartUpload", OVER):
             answer = self.copier.complete_multipart_upload(**self._upload(token), MultipartUpload={"Parts": completed})
-            if token.in_place and not self.provider.tags_uploads:
-                self.mark(token.key)
+        if token.in_place:
+            self.mark_new(token.key)
         checksum = answer.get("ChecksumSHA256", "")
         if checksum and checksum != _composite(parts):
             self.delete([token.key])
@@ -334,10 +337,20 @@ class S3Backend(Backend):
 
     # Promoting in place
 
-    def is_pending(self, key: str) -> bool:
+    def _mark_of(self, key: str) -> str | None:
         with translated_errors("GetObjectTagging"):
             tags = self.client.get_object_tagging(**self._target(key)).get("TagSet", [])
-        return PENDING in tags
+        return next((tag["Value"] for tag in tags if tag["Key"] == PENDING["Key"]), None)
+
+    def is_pending(self, key: str) -> bool:
+        mark = self._mark_of(key)
+        # Without a mark it was saved; or, where an object can't have it from the beginning, it is just complete.
+        return mark == PENDING["Value"] or (mark is None and not self.provider.tags_uploads)
+
+    def mark_new(self, key: str) -> None:
+        # Asked before: an answer that comes late must not mark what has been saved meanwhile.
+        if not self.provider.tags_uploads and self._mark_of(key) is None:
+            self.mark(key)
 
     def mark(self, key: str) -> None:
         self._put_tags(key, [PENDING])
@@ -350,6 +363,8 @@ class S3Backend(Backend):
         :raises UploadGone: when it is not there.
         """
         tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
+        if not self.provider.tags_uploads:
+            tags.append(STORED)
         if tags:
             self._put_tags(key, tags)
             return
