@@ -27,6 +27,7 @@ def page(chrome: Chrome, live_server: LiveServer, transactional_db: None) -> Ite
     page = Page(chrome, live_server.url)
     yield page
     page.hurry()
+    page.forget()
 
 
 @pytest.fixture

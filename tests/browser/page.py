@@ -189,10 +189,17 @@ class Page:
 
     def hurry(self) -> None:
         self._conditions(-1)
+        # Where it is enabled, everything that the page sends is sent once more, to the driver.
+        self.cdp("Network.disable")
 
     def go_offline(self) -> None:
-        """Take the network away, as the browser sees it, until `hurry`."""
+        """Take the network away until `hurry`, and have the browser say so."""
         self._conditions(-1, offline=True)
+
+    def forget(self) -> None:
+        """Empty the storage that the browser has for the page's site."""
+        origin = self.chrome.evaluate("location.origin")
+        self.cdp("Storage.clearDataForOrigin", origin=origin, storageTypes="local_storage")
 
     def _conditions(self, upload: int, *, offline: bool = False) -> None:
         self.cdp("Network.enable")
