@@ -196,6 +196,8 @@ class FileSystemBackend(Backend):
         return sorted(parts, key=lambda part: part.number)
 
     def complete(self, token: Token, parts: list[Part]) -> None:
+        if not set(parts) <= set(self.list_parts(token)):
+            raise UploadChanged("the folder has other parts")
         path = self.storage.path(token.key)
         folder = self._folder(token)
         digests = hashlib.sha256()
@@ -206,14 +208,16 @@ class FileSystemBackend(Backend):
                         digests.update(bytes.fromhex(part.etag))
                         with open(f"{folder}/{part.number}-{part.etag}", "rb") as source:
                             shutil.copyfileobj(source, target, CHUNK)
+                closed = _closed(folder)
                 os.replace(whole, path)
             composite = f"{b64encode(digests.digest()).decode()}-{len(parts)}"
             self._write_checksum(path, composite if token.has_checksums else None)
-            shutil.rmtree(folder)
+        shutil.rmtree(closed, ignore_errors=True)
 
     def abort(self, token: Token) -> None:
         if token.upload_id:
-            shutil.rmtree(self._folder(token), ignore_errors=True)
+            with suppress(UploadGone), translated_errors():
+                shutil.rmtree(_closed(self._folder(token)), ignore_errors=True)
         self.delete([token.key])
 
     # A pending object
@@ -284,6 +288,13 @@ def _temporary(path: str) -> Iterator[str]:
     finally:
         with suppress(FileNotFoundError):
             os.remove(name)
+
+
+def _closed(folder: str) -> str:
+    # By another name, no part that is under way arrives any more, and nobody else ends the same upload.
+    closed = f"{folder}.closed"
+    os.rename(folder, closed)
+    return closed
 
 
 @contextmanager
