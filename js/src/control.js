@@ -8,14 +8,18 @@ import { managedIn } from "./managed.js";
  * @param {Node} target  an input, a form, or anything around inputs
  * @param {File} [file]  this one alone
  */
-const uploadsOf = (target, file) =>
-  managedIn(document)
-    // From the prototype, because a control named "contains" hides the form's own.
-    .filter((input) => input.form === target || Node.prototype.contains.call(target, input))
-    .map(knownField)
-    .filter((field) => field !== undefined)
-    .flatMap((field) => field.uploads.map((upload) => ({ field, upload })))
-    .filter(({ upload }) => !file || upload.file === file);
+function uploadsOf(target, file) {
+  return (
+    managedIn(document)
+      // From the prototype, because a control named "contains" hides the form's own.
+      .filter((input) => input.form === target || Node.prototype.contains.call(target, input))
+      .flatMap((input) => {
+        const field = knownField(input);
+        return field?.uploads.map((upload) => ({ field, upload })) ?? [];
+      })
+      .filter(({ upload }) => !file || upload.file === file)
+  );
+}
 
 /**
  * Pause uploads: no byte moves, what has arrived in parts is kept.

@@ -46,45 +46,36 @@ function ageOf({ request, signed = 0 }) {
  * @returns {Promise<string>} the ETag
  */
 export async function deliver(parcel, { sign, onprogress, ...options }) {
-  const { signal } = options;
+  const { signal, large } = options;
   let afresh = false;
+  let damaged = 0;
   let expired = 0;
-  /** @param {number} failed */
-  const attempt = async (failed) => {
+  return retry(async (failed) => {
     for (;;) {
       if (afresh || ageOf(parcel) > 0.5) await sign(parcel, afresh);
       afresh = false;
       const { request, buffer, blob } = parcel;
-      // A place is for sending alone: who has become old while waiting for it gives it back.
-      const etag = await connections.run(() => {
-        if (!request || ageOf(parcel) > 0.5) return undefined;
-        onprogress(0);
-        return transport.send(request, buffer ?? blob, { signal, onprogress, failed, whole: !options.large });
-      }, options);
-      if (etag !== undefined) return etag;
-    }
-  };
-  for (let damaged = 0; ;) {
-    try {
-      return await retry(async (failed) => {
-        try {
-          return await attempt(failed);
-        } catch (error) {
-          // A file that is no longer what was chosen fails as a connection does.
-          if (error instanceof UploadError && !error.status) await read(parcel.blob.slice(0, 1));
-          throw error;
+      try {
+        // A place is for sending alone: who has become old while waiting for it gives it back.
+        const etag = await connections.run(() => {
+          if (!request || ageOf(parcel) > 0.5) return undefined;
+          onprogress(0);
+          return transport.send(request, buffer ?? blob, { signal, onprogress, failed, whole: !large });
+        }, options);
+        if (etag !== undefined) return etag;
+      } catch (error) {
+        if (signal.aborted || !(error instanceof UploadError)) throw error;
+        const { code, status } = error;
+        // A file that is no longer what was chosen fails as a connection does.
+        if (!status) await read(blob.slice(0, 1));
+        if (status === 400 && /digest|checksum/i.test(code)) {
+          afresh = !damaged++;
+          error.refused = !afresh;
+        } else if (/expired/i.test(code) || (status === 403 && ageOf(parcel) > 1)) {
+          if (expired++ < 2) parcel.request = undefined;
         }
-      }, options);
-    } catch (error) {
-      if (!(error instanceof UploadError) || signal.aborted) throw error;
-      const { code, status } = error;
-      if (status === 400 && /digest|checksum/i.test(code)) {
-        error.refused = damaged++ > 0;
-        if (error.refused) throw error;
-        afresh = true;
-      } else if ((/expired/i.test(code) || (status === 403 && ageOf(parcel) > 1)) && expired++ < 2) {
-        parcel.request = undefined;
-      } else throw error;
+        if (!afresh && parcel.request) throw error;
+      }
     }
-  }
+  }, options);
 }

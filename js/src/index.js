@@ -2,14 +2,14 @@
  * The entry. The script works by being on the page; scripts of the page may wait for the uploads of a form with
  * `s3upload.finished(form)`, and pause, continue and cancel uploads.
  */
-import * as control from "./control.js";
+import { cancel as giveUp, pause as hold, resume as goOn } from "./control.js";
 import { finished as wait } from "./form.js";
 import { start } from "./page.js";
 
 // The same script under two addresses (with and without a hash in its name, say) is two modules. One is enough.
 // An element with this id stands there as well.
 if (typeof globalThis.s3upload?.finished !== "function") {
-  globalThis.s3upload = { finished: wait, ...control };
+  globalThis.s3upload = { finished: wait, pause: hold, resume: goOn, cancel: giveUp };
   start();
 }
 

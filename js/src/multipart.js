@@ -35,7 +35,16 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   const sent = new Map();
   /** @param {number} number */
   const slice = (number) => file.slice((number - 1) * size, number * size);
-  const tell = () => onprogress([...sent.values()].reduce((sum, bytes) => sum + bytes, 0) / file.size);
+  /**
+   * @param {number} number
+   * @param {number} bytes  of the part, that are there
+   * @param {string} [etag]  of the whole part
+   */
+  const tell = (number, bytes, etag) => {
+    sent.set(number, bytes);
+    if (etag !== undefined) etags.set(number, etag);
+    onprogress([...sent.values()].reduce((sum, some) => sum + some, 0) / file.size);
+  };
 
   let blind = false;
 
@@ -61,13 +70,9 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
 
   async function list() {
     const { parts } = await unless(signal, tellOf("list/"));
-    for (const { number, size: bytes, etag } of parts) {
+    for (const { number, size: bytes, etag } of parts)
       // One of another size is sent again.
-      if (bytes !== slice(number).size) continue;
-      etags.set(number, etag);
-      sent.set(number, bytes);
-    }
-    tell();
+      if (bytes === slice(number).size) tell(number, bytes, etag);
   }
 
   /**
@@ -104,17 +109,11 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
         ...patience,
         large: true,
         sign: (_, afresh) => sign([part], afresh),
-        onprogress: (share) => {
-          sent.set(number, share * blob.size);
-          tell();
-        },
+        onprogress: (share) => tell(number, share * blob.size),
       });
       blind ||= !etag;
-      etags.set(number, etag);
-      sent.set(number, blob.size);
-      tell();
+      tell(number, blob.size, etag);
     } catch (error) {
-      sent.delete(number);
       stop.abort(error);
     }
   }

@@ -92,14 +92,7 @@ export class Row {
     this.#bar.value = share;
     this.#bar.setAttribute("aria-label", name);
     setText(this.#error, error ? _(error.message, error.status) : "");
-    const action =
-      state === "failed"
-        ? _("Try again")
-        : state === "paused"
-          ? _("Continue")
-          : active && inParts
-            ? _("Pause")
-            : "";
+    const action = { failed: _("Try again"), paused: _("Continue") }[String(state)] ?? (active && inParts ? _("Pause") : "");
     // A button that goes leaves the focus to the one beside it.
     if (!action && this.#goOn === document.activeElement) this.#remove.focus();
     this.#goOn.hidden = !action;

@@ -103,7 +103,7 @@ for (const [what, fault] of [
   }],
 ])
   test(`of a part that fails with ${what}, that part alone is sent again`, async (t) => {
-    hurry(t, 100);
+    hurry(t, 20);
     let failed = 0;
     server.fault = (one) => one.what === "PUT 4" && !failed++ && fault(one);
     await sending(123);
@@ -133,7 +133,7 @@ test("what is there already is not sent again, except parts of another size", as
       .sort((a, b) => a - b),
     [2, 3, 4, 5, 6, 8, 9],
   );
-  assert.ok(shares[0] > 0.2, "what is there counts from the beginning");
+  assert.ok(shares[2] > 0.2, "what is there counts from the beginning");
 });
 
 test("an upload that was completed needs no byte", async () => {
