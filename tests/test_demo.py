@@ -74,11 +74,11 @@ def save(chrome: Chrome) -> str:
 
 def test_one_large_file_goes_straight_to_the_store(demo: str, chrome: Chrome, tmp_path: Path) -> None:
     film = tmp_path / "film.bin"
-    film.write_bytes(random.Random(1).randbytes(8 * 2**20))
+    film.write_bytes(random.Random(1).randbytes(24 * 2**20))
     chrome.get(f"{demo}/one/")
     chrome.find("input[type=file]").send_keys(str(film))
 
-    assert re.fullmatch(r"Saved\. Form post: \d+ bytes; file: 8\.0.MB went straight to the store\.", save(chrome))
+    assert re.fullmatch(r"Saved\. Form post: \d+ bytes; file: 24\.0.MB went straight to the store\.", save(chrome))
     assert chrome.find(".saved .name").text == "film.bin"
 
 

@@ -1,5 +1,5 @@
 """
-The demo's settings. Three lines of them are s3upload's; they are marked.
+The demo's settings. Four lines of them are s3upload's; they are marked.
 
 The files go to a folder, or to the bucket that S3_ENDPOINT_URL and S3_BUCKET name
 (`make demo STORE=ceph` sets both).
@@ -63,6 +63,8 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / 
 STATIC_URL = "static/"
 MEDIA_URL = "media/"
 MEDIA_ROOT = DATA / "media"
+
+S3UPLOAD_MAX_SIZE = 1024**4  # <- s3upload: 1 TiB; 5 GiB unless said
 
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
