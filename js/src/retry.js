@@ -66,7 +66,6 @@ export async function retry(work, { signal, arrived = () => 0, onoffline } = {})
     try {
       return await work(failed);
     } catch (error) {
-      signal?.throwIfAborted();
       if (!(error instanceof UploadError && error.passing)) throw error;
       if (seen !== (seen = arrived())) failed = 0;
       // Some machines say that they are offline and are not: tries go on, but none is counted.
