@@ -29,6 +29,7 @@ class Answer:
     """
     What a store answered to a presigned request.
 
+    :param status: 0 when the store would not even hear the request to its end.
     :param etag: with its quotes, as the header has it; empty without one.
     """
 
@@ -41,7 +42,7 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        return 400 <= self.status < 500
+        return self.status == 0 or 400 <= self.status < 500
 
 
 class Page(HTMLParser):
@@ -240,7 +241,12 @@ def put_part(part: dict[str, Any], body: bytes, client: Client | None = None) ->
     if part["url"].startswith("/"):
         answer = (client or Client()).generic("PUT", part["url"], body, content_type="")
         return Answer(answer.status_code, answer.headers.get("ETag", ""))
-    return _answer("PUT", part["url"], body, part["headers"])
+    try:
+        return _answer("PUT", part["url"], body, part["headers"])
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, (BrokenPipeError, ConnectionResetError)):
+            return Answer(0)
+        raise
 
 
 def multipart(fields: dict[str, str], body: bytes, name: str) -> tuple[bytes, str]:
