@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.client import BaseClient
+from botocore.config import Config
 
-from s3upload.exceptions import Forged
+from s3upload.backends.filesystem import Permit
+from s3upload.exceptions import Forged, StoreUnavailable
 from s3upload.policy import ChosenFile
 from s3upload.presign import presign
 from s3upload.tokens import Token
-from tests.conftest import CallCount, FilesystemStore
-from tests.pages import a_policy, use_unreachable_s3
+from tests.conftest import CallCount, FilesystemStore, S3Store
+from tests.pages import GIB, a_policy, use_unreachable_s3
 
 PDF = ChosenFile("a.pdf", 7, "application/pdf")
 
@@ -140,3 +144,151 @@ def test_storage_of_a_model_field_is_presigned_for(settings: Any) -> None:
     assert urlsplit(upload["url"]).path == "/archive-bucket"
     assert upload["fields"]["key"] == f"old/{token.key}"
     assert token.storage == "testapp.Record.file"
+
+
+# --- checksums and parts -------------------------------------------------------------------------
+
+ONE_REQUEST = 16 * 1024**2
+SHA256 = base64.b64encode(bytes(32)).decode()
+
+
+def file_of(size: int, sha256: str | None = None) -> ChosenFile:
+    return ChosenFile("a.bin", size, "", sha256)
+
+
+@pytest.mark.parametrize("sha256", [None, "", SHA256])
+def test_file_up_to_16_mib_is_sent_in_one_request(filesystem_store: FilesystemStore, sha256: str | None) -> None:
+    upload, token = only(file_of(ONE_REQUEST, sha256))
+    assert upload["method"] == "POST"
+    assert (token.part_size, token.part_count, token.upload_id, token.has_checksums) == (0, 0, "", False)
+    assert Permit.unsign(upload["fields"]["permit"]).sha256 == (sha256 or None)
+
+
+@pytest.mark.parametrize("sha256", [None, "", SHA256])
+def test_file_of_one_byte_more_is_sent_in_parts(filesystem_store: FilesystemStore, sha256: str | None) -> None:
+    upload, token = only(file_of(ONE_REQUEST + 1, sha256))
+    checksum = {} if sha256 is None else {"checksum": "SHA-256"}
+    assert upload == {
+        "token": upload["token"],
+        "method": "MULTIPART",
+        "part_size": token.part_size,
+        **checksum,
+    }
+    assert (token.part_size, token.part_count, token.has_checksums) == (5 * 1024**2, 4, sha256 is not None)
+    assert token.upload_id
+    assert not token.in_place
+
+
+@pytest.mark.parametrize(
+    ("size", "checked"), [(100 * GIB, True), (640_000 * 1024**2, True), (700_000 * 1024**2, False)]
+)
+def test_browser_is_not_asked_for_the_checksum_of_a_part_that_it_can_hardly_hold(
+    filesystem_store: FilesystemStore, size: int, checked: bool
+) -> None:
+    upload, token = only(file_of(size, ""), max_size=size)
+    assert (token.part_size <= 64 * 1024**2) == checked
+    assert ("checksum" in upload) == token.has_checksums == checked
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_checksum_of_a_whole_file_is_signed(settings: Any, method: str, call_count: CallCount) -> None:
+    use_unreachable_s3(settings, upload_method=method)
+    upload, _token = only(ChosenFile("a.pdf", 7, "application/pdf", SHA256))
+    if method == "POST":
+        found, _expires = conditions(upload)
+        assert {"x-amz-checksum-sha256": SHA256} in found
+        assert {"x-amz-checksum-algorithm": "SHA256"} in found
+        assert upload["fields"]["x-amz-checksum-sha256"] == SHA256
+    else:
+        assert upload["headers"] == {"Content-Type": "application/pdf", "x-amz-checksum-sha256": SHA256}
+        query = parse_qs(urlsplit(upload["url"]).query)
+        assert "x-amz-checksum-sha256" in query["X-Amz-SignedHeaders"][0].split(";")
+        assert "X-Amz-Checksum-Sha256" not in {name.title() for name in query}
+    assert not call_count
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"client_config": Config(request_checksum_calculation="when_required")},
+        {"provider": {"checksums": False}},
+        {"endpoint_url": "https://account.r2.cloudflarestorage.com"},
+    ],
+    ids=["boto3", "option", "host"],
+)
+def test_store_that_knows_no_checksums_is_sent_none(settings: Any, options: dict[str, Any]) -> None:
+    use_unreachable_s3(settings, **options)
+    upload, _token = only(ChosenFile("a.pdf", 7, "application/pdf", SHA256))
+    assert "checksum" not in json.dumps({**upload, "token": ""}).lower()
+
+
+def test_site_may_allow_more_than_one_request_takes(filesystem_store: FilesystemStore) -> None:
+    upload, token = only(file_of(6 * GIB), max_size=10 * GIB)
+    assert upload["part_size"] == token.part_size == 16 * 1024**2
+    assert token.part_count == 384
+
+
+@pytest.mark.parametrize(
+    ("provider", "largest", "said"),
+    [({}, 50_000 * GIB, "48.8"), ({"max_count": 3, "max_size": 20 * 1024**2}, 60 * 1024**2, "60.0")],
+)
+def test_file_that_is_larger_than_the_store_takes_is_refused_in_words(
+    settings: Any, provider: dict[str, int], largest: int, said: str, call_count: CallCount
+) -> None:
+    use_unreachable_s3(settings, provider=provider)
+    (answer,) = presign(a_policy(max_size=2**62), [file_of(largest + 1)], "")
+    assert list(answer) == ["error"]
+    assert said in answer["error"].replace("\xa0", " ")
+    # One that it takes begins.
+    with pytest.raises(StoreUnavailable):
+        presign(a_policy(max_size=2**62), [file_of(largest)], "")
+    assert call_count == {"CreateMultipartUpload": 1}
+
+
+def test_limit_of_the_policy_comes_first(settings: Any, call_count: CallCount) -> None:
+    use_unreachable_s3(settings)
+    (answer,) = presign(a_policy(max_size=20 * 1024**2), [file_of(20 * 1024**2 + 1)], "")
+    assert "20.0" in answer["error"]
+    assert not call_count
+
+
+@pytest.mark.parametrize("store", ["ceph", "localstack"], indirect=True)
+def test_files_in_parts_begin_at_the_same_time_and_keep_their_places(
+    store: S3Store, call_count: CallCount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four at a time, or nobody gets on.
+    four = threading.Barrier(4, timeout=20)
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def together(client: BaseClient, operation: str, parameters: Any) -> Any:
+        if operation == "CreateMultipartUpload":
+            four.wait()
+        return make_api_call(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", together)
+    large, refused = [ONE_REQUEST + number for number in range(1, 9)], 2 * GIB
+    sizes = [1, *large[:3], refused, 2, 3, *large[3:], 0, refused]
+    answers = presign(a_policy(max_size=GIB), [ChosenFile(f"{size}", size, "") for size in sizes], "somebody")
+    assert call_count == {"CreateMultipartUpload": 8}
+    assert ["error" if size == refused else "MULTIPART" if size in large else "POST" for size in sizes] == [
+        answer.get("method", "error") for answer in answers
+    ]
+    tokens = {size: Token.unsign(a["token"])[0] for size, a in zip(sizes, answers, strict=True) if "token" in a}
+    assert all(
+        (token.size, token.name, token.owner) == (size, str(size), "somebody") for size, token in tokens.items()
+    )
+    begun = {
+        (upload["Key"], upload["UploadId"])
+        for upload in store.client.list_multipart_uploads(Bucket=store.bucket)["Uploads"]
+    }
+    assert begun == {(tokens[size].key, tokens[size].upload_id) for size in large}
+
+
+def test_nothing_begins_for_files_that_are_refused_or_small(settings: Any, call_count: CallCount) -> None:
+    use_unreachable_s3(settings)
+    policy = a_policy(max_size=20 * 1024**2, accept=".pdf")
+    too_large = ChosenFile("a.pdf", 21 * 1024**2, "application/pdf")
+    wrong_type = ChosenFile("a.txt", 18 * 1024**2, "text/plain")
+    answers = presign(policy, [too_large, PDF, wrong_type], "")
+    assert ["error" in answer for answer in answers] == [True, False, True]
+    assert not call_count

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import boto3.session
 import pytest
@@ -18,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import set_script_prefix
 
+from s3upload.backends import backend_named
 from s3upload.conf import POLICY_AGE, PRESIGNED_AGE
 from s3upload.policy import ChosenFile, Policy
 from s3upload.tokens import Token
@@ -117,6 +120,11 @@ def test_refused_file_is_told_in_its_place_and_the_others_go_on() -> None:
 
 def test_answer_is_not_kept_by_caches() -> None:
     assert post(body_of())["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("sha256", ["", base64.b64encode(bytes(32)).decode()])
+def test_checksum_may_come_with_a_file(sha256: str) -> None:
+    uploads(post(body_of(None, {**A_FILE, "sha256": sha256}, A_FILE)))
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
@@ -221,6 +229,26 @@ HOSTILE: list[Any] = [
     file_with(type=None),
     file_with(type=1),
     file_with(type=True),
+    *(
+        file_with(sha256=sha256)
+        for sha256 in (
+            None,
+            1,
+            True,
+            [],
+            {},
+            "x",
+            "=",
+            "\n",
+            "A" * 44,
+            "A" * 43,
+            "é",
+            "AAAA",
+            "A" * 43 + "=\n",
+            "\ud800",
+        )
+    ),
+    body_of("POLICY", A_FILE, {**A_FILE, "sha256": "x"}),
     GOOD.replace('"size": 7', '"size": NaN'),
     GOOD.replace('"size": 7', '"size": Infinity'),
     GOOD.replace('"size": 7', '"size": ' + "9" * 100_000),
@@ -655,6 +683,79 @@ def test_dummy_refuses_other_sites(filesystem_store: FilesystemStore) -> None:
 )
 def test_dummy_refuses_a_malformed_request(body: bytes, content_type: str) -> None:
     assert Client().generic("POST", DUMMY, body, content_type=content_type).status_code == 400
+
+
+def a_part(**changes: Any) -> dict[str, Any]:
+    """Return the presigned request of the first part of a large file, of 5 MiB."""
+    upload = presigned(size=16 * 1024**2 + 1, **changes)
+    return backend_named("default").presign_part(Token.unsign(upload["token"])[0], 1)
+
+
+def put(url: str, body: bytes, **extra: Any) -> HttpResponse:
+    return Client().generic("PUT", url, body, content_type="", **extra)
+
+
+FIVE_MIB = bytes(5 * 1024**2)
+
+
+def test_dummy_takes_a_part_and_answers_as_s3_does() -> None:
+    answer = put(a_part()["url"], FIVE_MIB)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["ETag"] == f'"{hashlib.sha256(FIVE_MIB).hexdigest()}"'
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("length", ["", "0", "5", "-1", "x", str(5 * 1024**2 - 1), str(5 * 1024**2 + 1)])
+def test_dummy_refuses_a_part_that_announces_another_length(length: str) -> None:
+    refused(put(a_part()["url"], FIVE_MIB, CONTENT_LENGTH=length), 403)
+
+
+def test_dummy_refuses_a_part_that_ends_early(filesystem_store: FilesystemStore) -> None:
+    request = RequestFactory().generic("PUT", a_part()["url"], FIVE_MIB, content_type="")
+    request._stream = io.BytesIO(b"short")
+    answer = endpoint(request)
+    assert answer.status_code == 400
+    assert b"<Code>RequestTimeout</Code>" in answer.content
+    assert filesystem_store.keys() == []
+
+
+def test_dummy_takes_no_part_for_a_whole_file_and_no_file_for_a_part(filesystem_store: FilesystemStore) -> None:
+    fields = presigned()["fields"]
+    refused(put(f"{DUMMY}?{urlencode({'permit': fields['permit']})}", b"content"), 403)
+    permit = parse_qs(urlsplit(a_part()["url"]).query)["permit"][0]
+    refused(send({**fields, "permit": permit}, FIVE_MIB), 403)
+    assert filesystem_store.keys() == []
+
+
+@pytest.mark.parametrize("query", ["", "?permit=", "?permit=x:y:z", "?permit=%ED%A0%80", "?permit", "?x=1"])
+def test_dummy_refuses_a_part_without_permit(query: str) -> None:
+    refused(put(DUMMY + query, b"content"), 403)
+
+
+def test_dummy_refuses_a_part_of_another_site() -> None:
+    refused(put(a_part()["url"], FIVE_MIB, headers={"Origin": "http://evil.example"}), 403)
+
+
+def test_dummy_refuses_the_permit_of_a_part_older_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_clock(monkeypatch, 1_800_000_000)
+    part = a_part()
+    set_clock(monkeypatch, 1_800_000_000 + PRESIGNED_AGE + 1)
+    refused(put(part["url"], FIVE_MIB), 403)
+
+
+def test_dummy_refuses_a_part_of_a_storage_that_is_no_folder_any_more(settings: Any) -> None:
+    part = a_part()
+    use_unreachable_s3(settings)
+    refused(put(part["url"], FIVE_MIB), 403)
+
+
+def test_dummy_says_which_content_is_wrong(filesystem_store: FilesystemStore) -> None:
+    fields = presigned(sha256=base64.b64encode(hashlib.sha256(b"content").digest()).decode())["fields"]
+    answer = send(fields, b"CONTENT")
+    assert answer.status_code == 400
+    assert b"<Code>BadDigest</Code>" in answer.content
+    assert filesystem_store.keys() == []
+    assert send(fields, b"content").status_code == 201
 
 
 def test_dummy_is_not_there_where_it_may_not_serve(settings: Any, filesystem_store: FilesystemStore) -> None:
