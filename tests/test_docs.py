@@ -677,7 +677,9 @@ def use_as_other(settings: Any, store: S3Store, **options: Any) -> S3Store:
 
 def policy_in_place(store: S3Store) -> dict[str, Any]:
     policy = adapted("policy-json", store.bucket)
-    return {**policy, "Statement": [adapted("policy-in-place-json", store.bucket), *policy["Statement"][2:]]}
+    pending, _saved, *others = policy["Statement"]
+    in_place = adapted("policy-in-place-json", store.bucket)
+    return {**policy, "Statement": [in_place, pending, *others]}
 
 
 def allow(store: S3Store, statements: dict[str, Any]) -> None:
