@@ -316,13 +316,20 @@ class _Connection(threading.Thread):
             self.far.socket.sendall(bytes([flipped]))
         if isinstance(fault, (Reset, Stall)):
             self._carry(request, min(fault.after, length))
+            # At once, also when the browser is left waiting: LocalStack lets nobody write a part that it waits for.
+            _reset(self.far.socket)
             if isinstance(fault, Stall):
                 self._stall(fault)
-            for end in (self.near, self.far):
-                _reset(end.socket)
+            _reset(self.near.socket)
             raise _Broken
         early = self._carry(request, length - request.received)
-        return self._answer(request, early)
+        goes_on = self._answer(request, early)
+        if not request.is_whole:
+            # Chromium sends all of the body before it looks for an answer.
+            self._take(request, length - request.received)
+            self.far.socket.close()
+            self.far = None
+        return goes_on
 
     def _reach(self) -> None:
         """Have a connection to the server: it may have closed the one of the last request."""
@@ -333,25 +340,22 @@ class _Connection(threading.Thread):
             self.far = _End(socket.create_connection(self.proxy.target))
 
     def _carry(self, request: Request, count: int) -> bytes:
-        """Pass on bytes of the body; return the head of an answer that did not wait for all of it."""
+        """Pass on bytes of the body, up to an answer that does not wait for all of it; return the head of that."""
         assert self.far is not None
-        early = b""
         while count:
-            ready = [self.near.socket] if self.near.pending or early else self._readable()
-            if self.far.socket in ready and not early:
+            ready = [self.near.socket] if self.near.pending else self._readable()
+            if self.far.socket in ready:
                 head = self.far.head()
                 if not head:
                     raise _Broken
                 if _status(head) >= 200:
-                    early = head
-                else:
-                    self.near.socket.sendall(head)
+                    return head
+                self.near.socket.sendall(head)
                 continue
             got = self._receive(request, count)
-            if not early:
-                self.far.socket.sendall(got)
+            self.far.socket.sendall(got)
             count -= len(got)
-        return early
+        return b""
 
     def _readable(self) -> list[socket.socket]:
         assert self.far is not None
