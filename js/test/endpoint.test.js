@@ -95,3 +95,12 @@ test("a server that cannot be reached is said as that", async () => {
   });
   await assert.rejects(ask(), /connection failed/);
 });
+
+test("what is to be given back is asked for also when the page is left", async () => {
+  const fetch = answer("{}");
+  for (const keepalive of [true, undefined]) await askServer("/__s3upload__/", "abort/", { token: "T" }, { keepalive });
+  assert.deepEqual(
+    fetch.mock.calls.map(({ arguments: [, options] }) => options.keepalive),
+    [true, undefined],
+  );
+});
