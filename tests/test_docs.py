@@ -433,7 +433,7 @@ def test_films_are_saved_in_place() -> None:
     backend = s3.S3Backend(S3UploadStorage(**options, access_key="key", secret_key="secret"))
     [shown] = re.findall(r"as in ``(films/.*?)``", PAGES["in-place"])
 
-    key = backend.new_key("holiday.mp4")
+    key = backend.new_key("holiday.mp4", in_place=True)
     assert backend.in_place
     assert re.sub("/.*/", "/…/", key) == re.sub("/.*/", "/…/", shown)
     assert len(key) == len(shown)
@@ -743,7 +743,8 @@ def test_permissions_tell_missing_from_forbidden(limited_store: S3Store) -> None
 def upload_parts(body: bytes) -> Token:
     """Send a file in parts as a browser does; return the token of the upload, which is not completed."""
     backend = backend_named("default")
-    chosen = replace(token(len(body)), key=backend.new_key("a.txt"), part_size=5 * MIB, in_place=backend.in_place)
+    key = backend.new_key("a.txt", in_place=backend.in_place)
+    chosen = replace(token(len(body)), key=key, part_size=5 * MIB, in_place=backend.in_place)
     claim = replace(chosen, upload_id=backend.begin(chosen))
     for number in range(1, claim.part_count + 1):
         presigned = {"method": "PUT", **backend.presign_part(claim, number)}
@@ -811,7 +812,7 @@ def test_without_permission_for_tags_nothing_is_pending(action: str, limited_sto
     """The object is put by the owner of the bucket: Ceph allows everything on it to whoever has put it there."""
     store = limited_store_in_place
     backend = backend_named("default")
-    key = backend.new_key("a.txt")
+    key = backend.new_key("a.txt", in_place=True)
     store.client.put_object(Bucket=store.bucket, Key=key, Body=b"bytes", Tagging="s3upload=pending")
     assert backend.is_pending(key)
     backend.mark(key)
