@@ -56,10 +56,11 @@ def _refusal(policy: Policy, file: ChosenFile) -> dict[str, Any] | None:
 
 def _token_for(backend: Backend, policy: Policy, file: ChosenFile, owner: str) -> Token:
     part_size = backend.part_size_for(file.size)
+    in_place = backend.in_place and part_size > 0
     can_check = file.sha256 is not None and backend.takes_checksums
     return Token(
         storage=policy.storage,
-        key=backend.new_key(file.name),
+        key=backend.new_key(file.name, in_place=in_place),
         name=file.name,
         size=file.size,
         content_type=file.content_type,
@@ -67,7 +68,7 @@ def _token_for(backend: Backend, policy: Policy, file: ChosenFile, owner: str) -
         owner=owner,
         part_size=part_size,
         has_checksums=0 < part_size <= LARGEST_CHECKSUMMED_PART and can_check,
-        in_place=backend.in_place and part_size > 0,
+        in_place=in_place,
     )
 
 

@@ -87,11 +87,12 @@ class Backend(ABC):
         """What the store allows of parts."""
         return S3_LIMITS
 
-    def new_key(self, name: str) -> str:
+    def new_key(self, name: str, *, in_place: bool = False) -> str:
         """
         Return a key that no other upload has: under the pending prefix, or where the object stays.
 
         :param name: of the file, cleaned.
+        :param in_place: whether it stays there.
         """
         return f"{conf.PREFIX.strip('/')}/{shortuuid.uuid()}"
 

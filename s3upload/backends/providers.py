@@ -26,11 +26,16 @@ class Provider(Limits):
     tags_uploads: bool = False
 
 
+GIB = 1024**3
+
 BY_HOST: dict[str, Provider] = {
     ".amazonaws.com": Provider(tags_uploads=True),
     ".amazonaws.com.cn": Provider(tags_uploads=True),
-    # https://developers.cloudflare.com/r2/api/s3/api/ (501 for POST; "not implemented" for both others)
-    ".r2.cloudflarestorage.com": Provider(post=False, checksums=False, tagging=False),
+    # https://developers.cloudflare.com/r2/api/s3/api/ (501 for POST; "not implemented" for both others), and
+    # https://developers.cloudflare.com/r2/platform/limits/ (an object has less than 5 TiB)
+    ".r2.cloudflarestorage.com": Provider(
+        max_size=(5 * 1024 - 5) * GIB // 10_000, post=False, checksums=False, tagging=False
+    ),
     # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api (under "unsupported features")
     ".backblazeb2.com": Provider(post=False, checksums=False, tagging=False),
 }

@@ -208,8 +208,8 @@ class S3Backend(Backend):
         # request for a whole object could exchange it afterwards. An empty file is copied, which costs nothing.
         return part_size_for(size, self.limits) if self.in_place and size else super().part_size_for(size)
 
-    def new_key(self, name: str) -> str:
-        if not self.in_place:
+    def new_key(self, name: str, *, in_place: bool = False) -> str:
+        if not in_place:
             return super().new_key(name)
         folder = f"{self.storage.stored_prefix.strip('/')}/{shortuuid.uuid()}/"
         path = PurePath(self.storage.get_valid_name(name))
@@ -286,6 +286,8 @@ class S3Backend(Backend):
                 **self.storage._get_write_parameters(self.full_key(token.key), token),
                 "Tagging": urlencode({PENDING["Key"]: PENDING["Value"]}),
             }
+            # Nobody has validated it yet: it is not to be public before it is saved.
+            parameters.pop("ACL", None)
         if token.has_checksums:
             parameters["ChecksumAlgorithm"] = "SHA256"
         with translated_errors("CreateMultipartUpload"):
@@ -359,12 +361,15 @@ class S3Backend(Backend):
         """
         Take the mark from an object: it is saved.
 
-        :param parameters: the storage's write parameters for it, whose tags it gets.
+        :param parameters: the storage's write parameters for it, whose ACL and tags it gets.
         :raises UploadGone: when it is not there.
         """
         tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
         if not self.provider.tags_uploads:
             tags.append(STORED)
+        if "ACL" in parameters:
+            with translated_errors("PutObjectAcl"):
+                self.client.put_object_acl(**self._target(key), ACL=parameters["ACL"])
         if tags:
             self._put_tags(key, tags)
             return
