@@ -62,7 +62,6 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self.content_type_extra = {}
         self.rejected = False
         self._released = False
-        self._stays = False
         self._uploads = uploads
         self._stat: Stat | None = None
         self._error = error
@@ -165,8 +164,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def _release(self) -> None:
         self._released = True
-        if not self._stays:
-            self._uploads.discard(self)
+        self._uploads.discard(self)
 
     def keep_in_place(self, keep: Callable[[], object]) -> None:
         """
@@ -176,20 +174,20 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             gives the mark back to what is not committed.
         """
         keep()
-        self._stays = True
+        self._uploads.note_in_place(self)
 
         def committed() -> None:
             self._released = True
+            self._uploads.note_in_place(self, is_committed=True)
             if self._uploads.is_finished:
                 keep()
 
-        self._uploads.note_in_place(self)
         after_commit(committed)
 
     @property
     def stays(self) -> bool:
-        """Whether it was saved where it is: the object is the pending one, and must not be deleted."""
-        return self._stays
+        """Whether it was saved where it is, by this or by a copy: the pending object must not be deleted."""
+        return self._uploads.has_in_place(self.token)
 
     def look(self, is_owner: Callable[[str], bool]) -> None:
         """Ask the store about the object, and remember the answer."""
@@ -251,7 +249,7 @@ class RequestUploads:
     def __init__(self, identities: Callable[[], frozenset[str]]) -> None:
         self._identities = identities
         self._files: list[DirectUploadedFile] = []
-        self._in_place: list[DirectUploadedFile] = []
+        self._in_place: dict[str, tuple[DirectUploadedFile, bool]] = {}
         self._discarded: list[DirectUploadedFile] | None = []
 
     def add(self, token: Token, signed: str, error: UnusableUpload | None = None) -> DirectUploadedFile:
@@ -299,9 +297,13 @@ class RequestUploads:
         elif file.is_stored and not file.stays:
             _delete([file])
 
-    def note_in_place(self, file: DirectUploadedFile) -> None:
+    def note_in_place(self, file: DirectUploadedFile, *, is_committed: bool = False) -> None:
         """Have an object that was saved where it is marked as pending again, unless its transaction commits."""
-        self._in_place.append(file)
+        self._in_place[file.token.key] = (file, is_committed)
+
+    def has_in_place(self, token: Token) -> bool:
+        """Return whether the object of a token was saved where it is."""
+        return token.key in self._in_place
 
     @property
     def is_finished(self) -> bool:
@@ -317,8 +319,8 @@ class RequestUploads:
         discarded, self._discarded = self._discarded or [], None
         if delete:
             _delete([file for file in discarded if file.is_stored and not file.stays])
-        for file in self._in_place:
-            if not file.is_stored:
+        for file, is_committed in self._in_place.values():
+            if not is_committed:
                 _mark(file)
 
 

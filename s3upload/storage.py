@@ -68,7 +68,15 @@ class S3UploadStorage(S3Storage):
             return False
         source, target = cast("S3Backend", upload.backend), cast("S3Backend", backend_for(self))
         is_same_object = (source.bucket, source.full_key(key)) == (target.bucket, target.full_key(key))
-        return is_same_object and target.can_copy_from(source)
+        return is_same_object and target.can_copy_from(source) and self._writes_alike(source.storage, upload)
+
+    def _writes_alike(self, source: S3Storage, upload: DirectUploadedFile) -> bool:
+        name = self._normalize_name(upload.token.key)
+        began = source._get_write_parameters(name, upload.token)
+        saved = self._get_write_parameters(name, upload)
+        # Of one storage, the type alone may differ: a form's ImageField has found out what the file is.
+        compared = {"ContentType"} if source is self else (began.keys() | saved.keys()) - {"ACL", "Tagging"}
+        return all(began.get(parameter) == saved.get(parameter) for parameter in compared)
 
     def _save(self, name: str, content: File[Any]) -> str:
         upload = _upload_of(content)

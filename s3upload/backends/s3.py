@@ -214,7 +214,7 @@ class S3Backend(Backend):
         folder = f"{self.storage.stored_prefix.strip('/')}/{shortuuid.uuid()}/"
         path = PurePath(self.storage.get_valid_name(name))
         suffix = path.suffix[:16]
-        return folder + path.stem[: NAME_LENGTH - len(folder) - len(suffix)] + suffix
+        return folder + path.stem[: max(NAME_LENGTH - len(folder) - len(suffix), 1)] + suffix
 
     def full_key(self, name: str) -> str:
         """Return the key in the bucket of a name below the storage's location."""
@@ -453,8 +453,9 @@ class S3Backend(Backend):
         target: Any,
         parameters: dict[str, Any],
     ) -> None:
-        if "Tagging" in parameters:
-            # Only then: some stores know no tags. A presigned POST allows none on the pending object.
+        if "Tagging" in parameters or source.in_place:
+            # Only then: some stores know no tags, and a presigned POST allows none on the pending object. The mark of
+            # an object that could have stayed would have its copy expire.
             parameters = {"TaggingDirective": "REPLACE", **parameters}
         answer = self.copier.copy_object(
             **target,
