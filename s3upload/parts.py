@@ -12,8 +12,8 @@ ONE_REQUEST = 16 * MIB
 USUAL_PART_SIZE = 16 * MIB
 """Bytes of a part unless there would be too many: little to send again, and little for the browser to hold."""
 
-USUAL_COUNT = 24
-"""Parts that a file of medium size has, so that several connections are busy until its end."""
+CONNECTIONS = 5
+"""Parts that the script sends at the same time; all are busy until the end when the parts are a multiple of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ def part_size_for(size: int, limits: Limits = S3_LIMITS) -> int:
     :raises ValueError: when the file is larger than the store takes.
 
     >>> part_size_for(40_000_000), part_size_for(10**9)
-    (5242880, 16777216)
+    (8388608, 16777216)
     """
     if size > limits.largest_file:
         raise ValueError(f"a file of {size} bytes does not fit into {limits.max_count} parts of {limits.max_size}")
-    wanted = min(_share_in_mib(size, USUAL_COUNT), USUAL_PART_SIZE)
+    rounds = part_count(size, CONNECTIONS * USUAL_PART_SIZE)
+    wanted = _share_in_mib(size, CONNECTIONS * rounds)
     needed = _share_in_mib(size, limits.max_count)
     return min(max(wanted, needed, limits.min_size), limits.max_size)
 

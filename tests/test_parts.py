@@ -7,6 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from s3upload.parts import (
+    CONNECTIONS,
     MIB,
     ONE_REQUEST,
     S3_LIMITS,
@@ -71,10 +72,13 @@ def test_file_that_a_store_does_not_take_is_refused(limits: Limits, more: int) -
         part_size_for(limits.largest_file + more, limits)
 
 
-@given(sizes, sizes)
-def test_larger_file_has_no_smaller_parts(one: int, other: int) -> None:
-    smaller, larger = sorted([one, other])
-    assert part_size_for(smaller) <= part_size_for(larger)
+@given(st.integers(ONE_REQUEST + 1, 2 * GIB))
+def test_connections_are_busy_until_the_end(size: int) -> None:
+    """Parts go in rounds, and the last round is nearly full."""
+    part_size = part_size_for(size)
+    ideal = size / CONNECTIONS
+    rounds = -(-part_count(size, part_size) // CONNECTIONS)
+    assert rounds * part_size <= max(ideal + (rounds + 1) * MIB, 5 * MIB)
 
 
 @given(sizes)
@@ -110,9 +114,10 @@ def test_one_byte_more_than_s3_takes_is_refused() -> None:
         (5 * MIB, 5 * MIB, 1),
         (5 * MIB + 1, 5 * MIB, 2),
         (ONE_REQUEST + 1, 5 * MIB, 4),
-        (24 * 5 * MIB, 5 * MIB, 24),
-        (24 * 5 * MIB + 1, 6 * MIB, 21),
-        (24 * 16 * MIB, 16 * MIB, 24),
+        (40 * 10**6, 8 * MIB, 5),
+        (80 * MIB, 16 * MIB, 5),
+        (80 * MIB + 1, 9 * MIB, 9),
+        (200 * 10**6, 13 * MIB, 15),
         (6 * GIB, 16 * MIB, 384),
         (10_000 * 16 * MIB, 16 * MIB, 10_000),
         (10_000 * 16 * MIB + 1, 17 * MIB, 9_412),
