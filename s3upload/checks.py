@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import FileSystemStorage, default_storage, storages
+from django.core.files.storage import FileSystemStorage, Storage, default_storage, storages
 from django.db import models
 from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
-from .backends import backend_class_for
+from .backends import backend_class_for, backend_for
 from .backends.filesystem import FileSystemBackend
 from .backends.providers import OPTIONS as PROVIDER_OPTIONS
 from .conf import conf
 from .parts import S3_LIMITS
+
+if TYPE_CHECKING:
+    from .backends.s3 import S3Backend
 
 # By name: to import them takes the apps that they belong to, which a site need not have.
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -35,6 +39,7 @@ def register() -> None:
     checks.register(check_middleware, Tags.files)
     checks.register(check_storages, Tags.files)
     checks.register(check_buckets, Tags.files)
+    checks.register(check_providers, Tags.files)
     checks.register(check_endpoint, Tags.urls)
     checks.register(check_dummy, Tags.security, deploy=True)
 
@@ -132,8 +137,7 @@ def check_endpoint(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
 def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Every storage of STORAGES that is on S3 can be made, and names its bucket."""
     for alias, storage in conf.storages.items():
-        storage_class = _import(storage.get("BACKEND", ""))
-        if not isinstance(storage_class, type) or backend_class_for(storage_class) in (None, FileSystemBackend):
+        if not _is_on_s3(_import(storage.get("BACKEND", ""))):
             continue
         try:
             problem = "" if getattr(storages[alias], "bucket_name", None) else "it has no bucket"
@@ -170,6 +174,56 @@ def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
                     hint=hint,
                     id="s3upload.W008",
                 )
+
+
+def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """No storage on S3 is asked for what its store is known not to do."""
+    for name, obj, storage in _storages_on_s3():
+        in_place = getattr(storage, "promote", None) == "in-place"
+        by_post = (getattr(storage, "upload_method", None) or conf.METHOD) == "POST"
+        if not (in_place or by_post):
+            continue  # nobody makes a client for nothing
+        try:
+            provider = cast("S3Backend", backend_for(storage)).provider
+        except (ImproperlyConfigured, TypeError):
+            # There need be no credentials where the checks run; a wrong option has an error of its own.
+            continue
+        if in_place and not provider.tagging:
+            yield Error(
+                f"{name} can't promote in place: its store knows no tags.",
+                obj=obj,
+                hint='Take the option promote="in-place" away. For a store that does know them, set the option '
+                'provider={"tagging": True}.',
+                id="s3upload.E011",
+            )
+        if by_post and not provider.post:
+            yield Error(
+                f"{name} can't upload by POST: its store takes no presigned POST.",
+                obj=obj,
+                hint="Leave S3UPLOAD_METHOD and the option upload_method out: the store is then sent PUT. For one "
+                'that does take POST, set the option provider={"post": True}.',
+                id="s3upload.E012",
+            )
+
+
+def _storages_on_s3() -> Iterator[tuple[str, Any, Storage]]:
+    """Yield name, object of the message, and storage, of those that can be made."""
+    for alias, options in conf.storages.items():
+        if _is_on_s3(_import(options.get("BACKEND", ""))):
+            with suppress(ImproperlyConfigured):  # which another check says
+                yield f'STORAGES["{alias}"]', None, storages[alias]
+    for model in apps.get_models():
+        for field in model._meta.local_fields:
+            if (
+                isinstance(field, models.FileField)
+                and field.storage is not default_storage
+                and _is_on_s3(field.storage.__class__)
+            ):
+                yield "The storage of this field", field, field.storage
+
+
+def _is_on_s3(storage_class: Any) -> bool:
+    return isinstance(storage_class, type) and backend_class_for(storage_class) not in (None, FileSystemBackend)
 
 
 def _is_path(value: Any) -> bool:
@@ -228,7 +282,7 @@ def _position(classes: list[Any], wanted: str) -> int | None:
 
 
 def _sends_twice(storage_class: type) -> bool:
-    if backend_class_for(storage_class) in (None, FileSystemBackend):
+    if not _is_on_s3(storage_class):
         return False
     # Not at the top: boto3 is imported where there is a storage that needs it.
     from .storage import S3UploadStorage

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import boto3.session
 import pytest
 from django.core import checks as django_checks
 from django.core.checks import CheckMessage, run_checks
@@ -175,10 +176,55 @@ def test_wrong_value_of_a_setting_is_an_error(settings: Any, name: str, value: A
     assert message.hint
 
 
-@pytest.mark.parametrize(("option", "value"), [("upload_method", "put"), ("public_endpoint_url", "files.example.org")])
-def test_wrong_value_of_a_storage_option_is_an_error(settings: Any, option: str, value: str) -> None:
-    backend = {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {"bucket_name": "b", option: value}}
-    settings.STORAGES = {**settings.STORAGES, "archive": backend}
+WRONG_OPTIONS: dict[str, list[Any]] = {
+    "upload_method": ["put", "MULTIPART"],
+    "public_endpoint_url": ["files.example.org"],
+    "promote": ["", "in_place", "move", True],
+    "stored_prefix": ["", "/", "a//b", "../a", 1],
+    "provider": [
+        "r2",
+        True,
+        ["post"],
+        {"posts": True},
+        {"post": "yes"},
+        {"post": 1},
+        {"tags_uploads": None},
+        {"max_size": "5"},
+        {"max_count": True},
+        {"max_count": 1.5},
+        {"post": True, "x": 1},
+    ],
+}
+
+RIGHT_OPTIONS: dict[str, list[Any]] = {
+    "upload_method": ["POST", "PUT", None],
+    "public_endpoint_url": ["https://files.example.org", None],
+    "promote": ["copy", "in-place", None],
+    "stored_prefix": ["media", "/a/b/"],
+    "provider": [{}, {"post": False, "max_count": 1000}, None],
+}
+
+
+def test_every_option_is_checked() -> None:
+    assert WRONG_OPTIONS.keys() == RIGHT_OPTIONS.keys() == s3upload.checks.VALID_OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(option, value) for option, values in RIGHT_OPTIONS.items() for value in values]
+)
+def test_right_value_of_a_storage_option_passes(settings: Any, option: str, value: Any) -> None:
+    use_unreachable_s3(settings, "archive", **{option: value})
+    assert ids() == []
+
+
+@pytest.mark.parametrize("more", [{}, {"promote": "in-place", "upload_method": "POST"}], ids=["alone", "with others"])
+@pytest.mark.parametrize(
+    ("option", "value"), [(option, value) for option, values in WRONG_OPTIONS.items() for value in values]
+)
+def test_wrong_value_of_a_storage_option_is_an_error(
+    settings: Any, option: str, value: Any, more: dict[str, str]
+) -> None:
+    use_unreachable_s3(settings, "archive", **{**more, option: value})
     (message,) = ours()
     assert message.id == "s3upload.E005"
     assert message.msg == f'The option "{option}" of STORAGES["archive"] is {value!r}.'
@@ -291,13 +337,84 @@ def test_storage_that_cannot_be_imported_is_left_to_django(settings: Any) -> Non
     assert ids(deploy=True) == []
 
 
+# --- what stores can't do ------------------------------------------------------------------------
+
+R2 = "https://account.r2.cloudflarestorage.com"
+IN_PLACE = {"promote": "in-place"}
+BY_POST = {"upload_method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, []),
+        (IN_PLACE, []),
+        (BY_POST, []),
+        ({"endpoint_url": R2}, []),
+        ({"endpoint_url": R2, "upload_method": "PUT"}, []),
+        ({"endpoint_url": R2, **IN_PLACE}, ["s3upload.E011"]),
+        ({"endpoint_url": R2, **BY_POST}, ["s3upload.E012"]),
+        ({"endpoint_url": R2, **IN_PLACE, **BY_POST}, ["s3upload.E011", "s3upload.E012"]),
+        ({"public_endpoint_url": R2, **BY_POST}, ["s3upload.E012"]),
+        ({"endpoint_url": R2, **IN_PLACE, "provider": {"tagging": True}}, []),
+        ({"endpoint_url": R2, **BY_POST, "provider": {"post": True}}, []),
+        ({**IN_PLACE, "provider": {"tagging": False}}, ["s3upload.E011"]),
+        ({**BY_POST, "provider": {"post": False}}, ["s3upload.E012"]),
+    ],
+)
+@pytest.mark.parametrize("alias", ["default", "reports"])
+def test_what_the_store_of_a_storage_cannot_do(
+    settings: Any, alias: str, options: dict[str, Any], expected: list[str]
+) -> None:
+    use_unreachable_s3(settings, alias, **options)
+    messages = ours()
+    assert [message.id for message in messages] == expected
+    for message in messages:
+        assert message.msg.startswith(f'STORAGES["{alias}"] can\'t ')
+        assert message.hint
+
+
+def test_method_of_the_site_counts_where_the_storage_has_none(settings: Any) -> None:
+    settings.S3UPLOAD_METHOD = "POST"
+    use_unreachable_s3(settings, endpoint_url=R2)
+    assert ids() == ["s3upload.E012"]
+    use_unreachable_s3(settings, endpoint_url=R2, upload_method="PUT")
+    assert ids() == []
+
+
+def test_storage_of_a_model_field_is_named_at_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Record._meta.get_field("file")
+    monkeypatch.setattr(field, "storage", OwnCopying(**OPTIONS, endpoint_url=R2, promote="in-place"))
+    (message,) = ours()
+    assert (message.id, message.obj) == ("s3upload.E011", field)
+    assert message.msg == "The storage of this field can't promote in place: its store knows no tags."
+
+
+def test_site_can_be_checked_without_credentials(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    use_unreachable_s3(settings, access_key=None, secret_key=None, **IN_PLACE)
+    assert ids() == []
+
+
+def test_no_client_is_made_where_there_is_nothing_to_ask(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3.session.Session, "client", lambda *args, **kwargs: pytest.fail("a client was made"))
+    use_unreachable_s3(settings)
+    assert ids() == []
+
+
 # --- all of them ---------------------------------------------------------------------------------
 
 
 def test_ids_are_used_for_one_thing_each() -> None:
     source = Path(s3upload.checks.__file__).read_text()
     times = Counter(re.findall(r'id="s3upload\.[EW](\d{3})"', source))
-    assert sorted(times) == [f"{number:03}" for number in range(1, 11)]
+    assert sorted(times) == [f"{number:03}" for number in range(1, 13)]
     # The storage of the site and the storage of a field are one thing, as a setting and a storage's option are.
     assert {number for number in times if times[number] > 1} == {"005", "008"}
 
@@ -310,7 +427,7 @@ def test_checks_are_registered_once() -> None:
         for check in django_checks.registry.registry.get_checks(include_deployment_checks=True)
         if check.__module__ == "s3upload.checks"
     ]
-    assert len(registered) == len({check.__name__ for check in registered}) == 6
+    assert len(registered) == len({check.__name__ for check in registered}) == 7
 
 
 SMALLEST_SITE = """
