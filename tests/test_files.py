@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
 import io
@@ -11,6 +12,7 @@ import threading
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +446,66 @@ def test_messages_are_in_the_language_of_the_request(store: Any, monkeypatch: py
     with translation.override("de"):
         form = PlainForm({"title": "t"}, MultiValueDict({"file": files[:1]}))
         assert form.errors["file"] == ["Dieses Feld ist zwingend erforderlich."]
+
+
+# --- the checksum that the store has verified ----------------------------------------------------
+
+
+def posted(token: str) -> DirectUploadedFile:
+    """Return what a request that posts a token of the browser's has in its FILES."""
+    claimed, _expired = Token.unsign(token)
+    return RequestUploads(lambda: frozenset({claimed.owner})).add(claimed, token)
+
+
+@pytest.mark.parametrize("size", [5, 17 * MIB])
+def test_checksum_that_the_store_has_verified_is_told(store: Any, call_count: Any, size: int) -> None:
+    body = random.Random(6).randbytes(size)
+    whole, in_parts = base64.b64encode(hashlib.sha256(body).digest()).decode(), size > 16 * MIB
+    token = Browser().upload("/forms/plain/", "file", "a.bin", body, sha256="" if in_parts else whole)
+    upload = posted(token)
+    call_count.clear()
+    checksum = upload.checksum
+    assert upload.size == size
+    # It costs nothing.
+    assert call_count == ({} if store.name == "filesystem" else {"HeadObject": 1})
+    if store.name == "ceph":
+        assert checksum is None
+    elif in_parts:
+        part_size = upload.token.part_size
+        digests = [hashlib.sha256(body[start : start + part_size]).digest() for start in range(0, size, part_size)]
+        composite = base64.b64encode(hashlib.sha256(b"".join(digests)).digest()).decode()
+        assert checksum == f"sha256:{composite}-{len(digests)}"
+    else:
+        assert checksum == f"sha256:{whole}"
+
+
+def test_checksum_that_nobody_has_verified_is_none(store: Any) -> None:
+    assert uploaded(LINES).checksum is None
+
+
+def test_checksum_of_an_object_that_is_gone(store: Any) -> None:
+    upload = uploaded(LINES)
+    backend_named("default").delete([upload.token.key])
+    with pytest.raises(UploadGone):
+        _ = upload.checksum
+
+
+def test_file_that_was_sent_in_parts_is_read_as_any_other(store: Any) -> None:
+    body = random.Random(7).randbytes(17 * MIB)
+    upload = posted(Browser().upload("/forms/plain/", "file", "a.bin", body))
+    assert upload.size == len(body)
+    upload.seek(5 * MIB - 3)
+    assert upload.read(6) == body[5 * MIB - 3 : 5 * MIB + 3]
+    assert hashlib.file_digest(upload.open(), "sha256").digest() == hashlib.sha256(body).digest()
+
+
+@S3_STORES
+@pytest.mark.parametrize("changes", [{"size": 17 * MIB - 1}, {"size": 17 * MIB + 1}])
+def test_object_of_parts_that_has_another_size_is_refused(store: Any, changes: dict[str, Any]) -> None:
+    token, _expired = Token.unsign(Browser().upload("/forms/plain/", "file", "a.bin", bytes(17 * MIB)))
+    upload = request_uploads().add(replace(token, owner="", **changes), "")
+    with pytest.raises(UploadChanged):
+        _ = upload.size
 
 
 # --- what was validated is what is saved ----------------------------------------------------

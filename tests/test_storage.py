@@ -25,9 +25,10 @@ from django.test import RequestFactory
 from s3upload.backends import backend_named, s3
 from s3upload.backends.providers import Provider
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
-from s3upload.files import DirectUploadedFile, LocalUploadedFile
+from s3upload.files import DirectUploadedFile, LocalUploadedFile, RequestUploads
 from s3upload.middleware import S3UploadMiddleware
 from s3upload.storage import S3UploadStorage
+from s3upload.tokens import Token
 from tests.conftest import FilesystemStore, S3Store
 from tests.test_files import document_form, overwrite, request_uploads, uploaded
 from tests.testapp import models
@@ -380,6 +381,42 @@ def test_large_object_replaced_after_validation_is_not_saved(store: S3Store) -> 
     with pytest.raises(UploadChanged):
         default_storage.save("large.bin", upload)
     assert store.keys() == [upload.token.key]
+    assert open_multipart_uploads(store) == []
+
+
+def in_parts(body: bytes) -> DirectUploadedFile:
+    """Send a file in parts, and return what a request that posts its token has in its FILES."""
+    signed = Browser().upload("/forms/plain/", "file", "large.bin", body)
+    token, _expired = Token.unsign(signed)
+    return RequestUploads(lambda: frozenset({token.owner})).add(token, signed)
+
+
+@S3_STORES
+def test_object_of_parts_costs_what_any_other_costs(store: S3Store, call_count: Any) -> None:
+    """Its ETag is no checksum of its content, and need not be: its upload is over."""
+    body = random.Random(8).randbytes(17 * MIB)
+    upload = in_parts(body)
+    call_count.clear()
+    default_storage.save("large.bin", upload)
+    assert call_count == {"HeadObject": 1, "CopyObject": 1}
+    assert store.get("large.bin") == body
+
+
+@S3_STORES
+@pytest.mark.usefixtures("small_parts")
+def test_large_object_of_parts_is_copied_in_parts(store: S3Store, call_count: Any) -> None:
+    body = random.Random(9).randbytes(17 * MIB)
+    upload = in_parts(body)
+    call_count.clear()
+    default_storage.save("large.bin", upload)
+    # One to validate, one to see that it is still the same.
+    assert call_count == {
+        "HeadObject": 2,
+        "CreateMultipartUpload": 1,
+        "UploadPartCopy": 4,
+        "CompleteMultipartUpload": 1,
+    }
+    assert store.get("large.bin") == body
     assert open_multipart_uploads(store) == []
 
 

@@ -46,6 +46,17 @@ def test_token_comes_back_as_it_was_signed(token: Token) -> None:
     assert Token.unsign(signed) == (token, False)
 
 
+def test_token_of_a_file_in_one_request_has_no_parts() -> None:
+    token = a_token()
+    assert (token.part_size, token.part_count, token.upload_id, token.has_checksums) == (0, 0, "", False)
+
+
+def test_token_knows_the_parts_of_its_file() -> None:
+    token = a_token(size=11, part_size=5)
+    assert token.part_count == 3
+    assert [token.part_length(number) for number in (1, 2, 3)] == [5, 5, 1]
+
+
 def test_entry_is_named_after_the_field() -> None:
     assert entry_name("form-0-file") == "form-0-file-s3upload"
 
@@ -173,6 +184,10 @@ def test_token_of_the_longest_name_fits(name: str) -> None:
         content_type=f"{'x' * 127}/{'y' * 127}",
         field="a_prefix_of_some_length-#-" * 5 + "a_field_with_a_long_name",
         owner="0" * 32,
+        upload_id="x" * 200,
+        part_size=5 * 1024**3,
+        has_checksums=True,
+        in_place=True,
     )
     signed = token.sign()
     assert len(signed) < MAX_LENGTH / 2
