@@ -134,6 +134,12 @@ def test_every_check_is_documented_and_no_other() -> None:
     assert set(re.findall(pattern, ALL + OTHERS)) == ids
 
 
+def on_r2(**options: str) -> dict[str, Any]:
+    known = eval(block("python", "r2"))  # noqa: S307 (our own text)
+    keys = {"access_key": "key", "secret_key": "secret"}
+    return {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {**known, **keys, **options}}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.E001": {"S3UPLOAD_DUMMY": True},
     "s3upload.E002": {"MIDDLEWARE": []},
@@ -150,6 +156,8 @@ BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.W008": {"STORAGES": {"default": {"BACKEND": "storages.backends.s3.S3Storage"}}},
     "s3upload.W009": {"S3UPLOAD_MAXSIZE": 1},
     "s3upload.E010": {"STORAGES": {"archive": {"BACKEND": "s3upload.storage.S3UploadStorage"}}},
+    "s3upload.E011": {"STORAGES": {"archive": on_r2(promote="in-place")}},
+    "s3upload.E012": {"STORAGES": {"archive": on_r2(upload_method="POST")}},
 }
 
 
@@ -277,6 +285,7 @@ def test_sizes_of_large_files_are_those_of_the_code() -> None:
     assert in_bytes("16 MiB") == parts.ONE_REQUEST
     assert int(parts.S3_LIMITS.largest_file / 1024**4 * 10) == 488
     assert in_bytes("64 MiB") == presign.LARGEST_CHECKSUMMED_PART
+    assert "above 625 GiB" in PAGES["large-files"]
     assert parts.part_size_for(in_bytes("625 GiB")) == in_bytes("64 MiB")
     assert parts.part_size_for(in_bytes("625 GiB") + 1) > in_bytes("64 MiB")
     assert (in_bytes("5 GiB"), in_bytes("512 MiB"), 8) == (s3.COPY_LIMIT, s3.COPY_PART_SIZE, s3.CONNECTIONS // 2)
