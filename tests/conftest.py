@@ -78,7 +78,8 @@ class FilesystemStore:
         path.write_bytes(body)
 
     def keys(self, prefix: str = "") -> list[str]:
-        files = (path for path in self.folder.rglob("*") if path.is_file())
+        # What a store knows of an object stands beside it here.
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".sha256")
         keys = sorted(path.relative_to(self.folder).as_posix() for path in files)
         return [key for key in keys if key.startswith(prefix)]
 

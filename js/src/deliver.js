@@ -42,7 +42,7 @@ function ageOf({ request, signed = 0 }) {
  * @param {number} options.order
  * @param {boolean} [options.large]
  * @param {() => number} [options.arrived]
- * @param {() => void} [options.onoffline]
+ * @param {() => void} [options.onwait]
  * @returns {Promise<string>} the ETag
  */
 export async function deliver(parcel, { sign, onprogress, ...options }) {

@@ -120,11 +120,11 @@ export class Field {
       upload.stop("ordinary");
       return false;
     });
-    const onoffline = () => going.forEach((upload) => upload.active && upload.wait());
+    const onwait = () => going.forEach((upload) => upload.active && upload.wait());
     /** @param {Description[]} files */
     const ask = (files) =>
       presign(
-        (path, question) => this.#ask(path, question, { onoffline }),
+        (path, question) => this.#ask(path, question, { onwait }),
         input.dataset.s3uploadPolicy ?? "",
         files,
       );

@@ -46,7 +46,7 @@ export class FileUpload {
   /** The server's claim check; worth something only when `state` is "done". */
   token = "";
   /** Does it wait for the network? */
-  offline = false;
+  waiting = false;
   /** @type {UploadError | null} */
   error = null;
   /** @type {AbortController | null} */
@@ -107,7 +107,7 @@ export class FileUpload {
     const { signal } = abort;
     this.#abort = abort;
     this.error = null;
-    this.offline = false;
+    this.waiting = false;
     const description = this.#run.then(() => this.#prepare(signal));
     const answer = join(description.catch(() => undefined));
     answer.catch(() => {}); // Nobody asks for it when the description has failed.
@@ -141,7 +141,7 @@ export class FileUpload {
 
   /** Say that it waits for the network. */
   wait = () => {
-    this.offline = true;
+    this.waiting = true;
     this.#owner.changed(this);
   };
 
@@ -180,10 +180,10 @@ export class FileUpload {
       signal,
       order: this.#order,
       ask: this.#owner.ask,
-      onoffline: this.wait,
+      onwait: this.wait,
       onprogress: (/** @type {number} */ share) => {
         if (signal.aborted) return;
-        if (share > this.share) this.offline = false;
+        if (share > this.share) this.waiting = false;
         this.share = share;
         this.#to("uploading");
       },

@@ -15,7 +15,7 @@ const ABREAST = 5;
  * @property {AbortSignal} signal
  * @property {number} order
  * @property {(share: number) => void} onprogress
- * @property {() => void} onoffline
+ * @property {() => void} onwait
  */
 
 /**
@@ -33,6 +33,7 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   const etags = new Map();
   /** @type {Map<number, number>} How much of each part is there, in bytes. */
   const sent = new Map();
+  let loaded = 0;
   /** @param {number} number */
   const slice = (number) => file.slice((number - 1) * size, number * size);
   /**
@@ -40,10 +41,15 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
    * @param {number} bytes  of the part, that are there
    * @param {string} [etag]  of the whole part
    */
-  const tell = (number, bytes, etag) => {
+  const note = (number, bytes, etag) => {
+    loaded += bytes - (sent.get(number) ?? 0);
     sent.set(number, bytes);
     if (etag !== undefined) etags.set(number, etag);
-    onprogress([...sent.values()].reduce((sum, some) => sum + some, 0) / file.size);
+  };
+  /** @type {typeof note} */
+  const tell = (...part) => {
+    note(...part);
+    onprogress(loaded / file.size);
   };
 
   let blind = false;
@@ -72,7 +78,8 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
     const { parts } = await unless(signal, tellOf("list/"));
     for (const { number, size: bytes, etag } of parts)
       // One of another size is sent again.
-      if (bytes === slice(number).size) tell(number, bytes, etag);
+      if (bytes === slice(number).size) note(number, bytes, etag);
+    onprogress(loaded / file.size);
   }
 
   /**

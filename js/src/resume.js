@@ -1,6 +1,6 @@
 /**
  * Multipart uploads that were interrupted, remembered in the browser: the same file, chosen again at the same place,
- * goes on. What is kept says nothing of the file, is of use only in the session that began it, and is removed after a
+ * goes on. What is kept tells nothing secret, is of use only in the session that began it, and is removed after a
  * day.
  */
 import { digest } from "./digest.js";

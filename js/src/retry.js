@@ -1,7 +1,7 @@
 /** Trying again: what failed on the way may work a little later. */
 import { UploadError } from "./errors.js";
 
-const TRIES = 7;
+const TRIES = 6;
 
 /** Waits between two tries, in milliseconds: the first, which doubles, and the longest. */
 const FIRST = 500;
@@ -49,7 +49,7 @@ async function pause(time, signal) {
  * @typedef {object} Patience
  * @property {AbortSignal} [signal]  ends every wait at once
  * @property {() => number} [arrived]  a number that changes with progress; then the tries are counted anew
- * @property {() => void} [onoffline]  called when the next try waits for the network
+ * @property {() => void} [onwait]  called when the next try has to wait
  */
 
 /**
@@ -60,7 +60,7 @@ async function pause(time, signal) {
  * @param {Patience} [patience]
  * @returns {Promise<T>}
  */
-export async function retry(work, { signal, arrived = () => 0, onoffline } = {}) {
+export async function retry(work, { signal, arrived = () => 0, onwait } = {}) {
   let seen = arrived();
   for (let failed = 0; ;) {
     try {
@@ -70,12 +70,13 @@ export async function retry(work, { signal, arrived = () => 0, onoffline } = {})
       if (seen !== (seen = arrived())) failed = 0;
       // Some machines say that they are offline and are not: tries go on, but none is counted.
       const offline = navigator.onLine === false;
-      if (offline) onoffline?.();
-      else if (++failed >= TRIES) {
+      if (!offline && ++failed >= TRIES) {
         // Where this is a part of other work, that does not try again.
         error.passing = false;
         throw error;
       }
+      // What comes right at once is not worth a word.
+      if (offline || failed > 1) onwait?.();
       const time = offline ? LONGEST : Math.min(FIRST * 2 ** (failed - 1), LONGEST) * (0.5 + Math.random() / 2);
       await pause(time, signal);
     }

@@ -27,7 +27,7 @@ export function make(tag, part, attributes = {}, children = []) {
 }
 
 /** What an upload has and a kept file has not. */
-const KEPT = { state: /** @type {const} */ ("kept"), active: false, inParts: false, offline: false, share: 1, error: null };
+const KEPT = { state: /** @type {const} */ ("kept"), active: false, inParts: false, waiting: false, share: 1, error: null };
 
 export class Row {
   #input;
@@ -70,7 +70,7 @@ export class Row {
   update(item) {
     const _ = gettextFor(this.#input);
     const { name, size } = item.file;
-    const { state, active, inParts, offline, share, error } = item.state === "kept" ? KEPT : item;
+    const { state, active, inParts, waiting, share, error } = item.state === "kept" ? KEPT : item;
     const said = {
       queued: active ? _("Waiting") : _("Goes with the form"),
       uploading: percent(this.#input, share),
@@ -82,7 +82,7 @@ export class Row {
       refused: "",
       cancelled: "",
     }[state];
-    const now = active && offline ? _("Waiting for the connection") : said;
+    const now = active && waiting ? _("Waiting for the connection") : said;
     const parts = [Number.isFinite(size) ? fileSize(this.#input, size) : "", now];
 
     this.element.dataset.state = state;

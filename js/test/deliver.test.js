@@ -70,7 +70,7 @@ test("a store that is down is said in the end", async (t) => {
   hurry(t);
   server.fault = error(503, "SlowDown");
   await assert.rejects(bring(parcel()), { status: 503 });
-  assert.equal(server.count("PUT"), 7);
+  assert.equal(server.count("PUT"), 6);
 });
 
 test("a request that has expired is signed again without a word, whether its age or the store says so", async (t) => {

@@ -54,7 +54,7 @@ for (const [what, body] of [
     hurry();
     const fetch = answer(body, { status: 503 });
     await assert.rejects(ask(), { refused: false, message: /Store away|no usable answer/ });
-    assert.equal(fetch.mock.callCount(), 7);
+    assert.equal(fetch.mock.callCount(), 6);
   });
 
 test("an answer that breaks off is asked for again", async () => {

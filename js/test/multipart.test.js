@@ -29,7 +29,7 @@ function sending(size, { begun = false, parts = {}, signal = new AbortController
     signal,
     order: 1,
     onprogress: (share) => shares.push(share),
-    onoffline() {},
+    onwait() {},
   });
 }
 const arrived = () => Buffer.compare(server.object, bytes) === 0;

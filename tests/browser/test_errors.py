@@ -20,6 +20,9 @@ pytestmark = pytest.mark.browser
 FORM = "/forms/document/"
 CONNECTION = "The connection failed."
 
+PATIENCE = 60
+"""Seconds in which the script has given up, whatever it tries."""
+
 
 def assert_not_sent(page: Page, requests: Requests, path: str = FORM) -> None:
     """Send the form: it must stay, with the focus where the person can act."""
@@ -125,7 +128,7 @@ def test_bucket_without_cors_fails_and_is_tried_again(
     page.open(FORM)
     page.type("[name=title]", "A report")
     page.choose(file)
-    (row,) = page.wait_for_states("failed")
+    (row,) = page.wait_for_states("failed", timeout=PATIENCE)
     assert row.error == CONNECTION
     assert row.buttons == ["Try again", "Remove"]
 
@@ -150,7 +153,7 @@ def test_expired_request_fails_and_is_tried_again_with_a_new_one(
         # Expired when it arrives, as after a night with the lid closed.
         patch.setattr("s3upload.backends.s3.PRESIGNED_AGE", -60)
         page.choose(make_file())
-        (row,) = page.wait_for_states("failed")
+        (row,) = page.wait_for_states("failed", timeout=PATIENCE)
     assert row.error in (CONNECTION, "The file store did not accept the file (code 403).")
     page.press("Try again")
     page.wait_for_states("done")
@@ -175,13 +178,13 @@ def test_store_that_does_not_answer_keeps_the_form(
     page.open(FORM)
     page.type("[name=title]", "A report")
     page.choose(make_file())
-    (row,) = page.wait_for_states("failed")
+    (row,) = page.wait_for_states("failed", timeout=PATIENCE)
     assert row.error == CONNECTION
     # The submit tries once more by itself, and stays when that fails too.
     assert requests.presigned == 1
     page.submit()
-    page.chrome.wait_until("document.activeElement.textContent === 'Try again'")
-    page.wait_for_states("failed")
+    page.chrome.wait_until("document.activeElement.textContent === 'Try again'", timeout=PATIENCE)
+    page.wait_for_states("failed", timeout=PATIENCE)
     assert requests.presigned == 2
     assert requests.posts(FORM) == 0
     assert models.Document.objects.count() == 0
@@ -206,9 +209,9 @@ def test_line_that_breaks_while_uploading_fails_and_is_tried_again(
     page.chrome.wait_until("document.querySelector('.s3upload__note').textContent")
     page.chrome.wait_until("document.querySelector('.s3upload__bar').value > 0.02")
     line.cut()
-    (row,) = page.wait_for_states("failed")
+    (row,) = page.wait_for_states("failed", timeout=PATIENCE)
     assert row.error == CONNECTION
-    page.chrome.wait_until("document.activeElement.textContent === 'Try again'")
+    page.chrome.wait_until("document.activeElement.textContent === 'Try again'", timeout=PATIENCE)
     line.mend()
     page.hurry()
     page.press("Try again")
@@ -252,7 +255,8 @@ def test_file_that_was_deleted_since_it_was_chosen(
     file.unlink()
     page.submit()
 
-    page.wait_for_states("failed")
+    (row,) = page.wait_for_states("refused")
+    assert row.error == "The file has changed or was removed. Choose it again."
     assert requests.posts(FORM) == 0
 
 

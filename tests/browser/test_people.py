@@ -55,7 +55,7 @@ def test_failed_upload_is_tried_again_by_keyboard(
     page.cdp("Network.enable")
     page.cdp("Network.setBlockedURLs", urls=["*/dummy/*"])
     page.choose(make_file("report.bin"))
-    page.wait_for_states("failed")
+    page.wait_for_states("failed", timeout=60)
     page.cdp("Network.setBlockedURLs", urls=[])
     assert tab_from_input(page, 1) == "Try again: report.bin"
     page.keys(Keys.ENTER)

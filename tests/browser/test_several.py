@@ -121,14 +121,14 @@ def test_ten_files_are_all_saved(page: Page, ceph_store: S3Store, make_file: MAK
     assert [ceph_store.get(name) for name in saved] == [file.read_bytes() for file in files]
 
 
-def test_uploads_at_the_same_time_are_three(page: Page, filesystem_store: FilesystemStore, make_file: MAKE) -> None:
+def test_uploads_at_the_same_time_are_six(page: Page, filesystem_store: FilesystemStore, make_file: MAKE) -> None:
     page.open("/forms/several/")
     page.slow_down()
-    page.choose(*[make_file(f"{number}.bin", 1_000_000) for number in range(5)])
+    page.choose(*[make_file(f"{number}.bin", 1_000_000) for number in range(8)])
 
-    page.wait_for_states("uploading", "uploading", "uploading", "queued", "queued")
+    page.wait_for_states(*["uploading"] * 6, "queued", "queued")
     page.press("Cancel", name="1.bin")
-    page.wait_for_states("uploading", "uploading", "uploading", "queued")
+    page.wait_for_states(*["uploading"] * 6, "queued")
 
 
 def test_inputs_of_one_form_have_their_own_files(
