@@ -297,7 +297,7 @@ def test_connections_and_patience_are_those_of_the_script() -> None:
     )
 
     assert {name: int(number) for name, number in constants.items()} == {
-        "TRIES": 7,
+        "TRIES": 6,
         "FIRST": 500,
         "LONGEST": 15_000,
         "STALL": 30_000,
