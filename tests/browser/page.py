@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +159,10 @@ class Page:
         except WebDriverException as error:
             raise AssertionError(f"not {states}, but {rows}; on {self.chrome.current_url}") from error
         return rows
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 20) -> None:
+        """Wait until something is so outside of the page: in the store, or on the line."""
+        WebDriverWait(self.chrome, timeout, 0.05).until(lambda _: condition(), "it never came to that")
 
     def said(self) -> str:
         """Return what the live region of the list says last."""

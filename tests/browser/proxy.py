@@ -175,7 +175,6 @@ class Proxy:
         self.port = 0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._closing = threading.Event()
         self._connections: list[_Connection] = []
         self._count = 0
         self.mend()
@@ -197,7 +196,6 @@ class Proxy:
 
     def mend(self) -> None:
         """Let connections through, at the same address as before."""
-        self._closing.clear()
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -209,7 +207,6 @@ class Proxy:
 
     def cut(self) -> None:
         """End every connection at once, and refuse new ones."""
-        self._closing.set()
         # A thread that accepts wakes up at a shutdown, not at a close. With it over, no connection is added.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -268,6 +265,7 @@ class _Connection(threading.Thread):
         self.far: _End | None = None
         self.buffer = memoryview(bytearray(CHUNK))
         self.free_at = 0.0
+        self.over = threading.Event()
 
     def run(self) -> None:
         with contextlib.suppress(OSError):
@@ -281,6 +279,7 @@ class _Connection(threading.Thread):
 
     def hang_up(self) -> None:
         """End both connections; the thread notices and closes them."""
+        self.over.set()
         for end in (self.near, self.far):
             if end is not None:
                 with contextlib.suppress(OSError):
@@ -438,11 +437,11 @@ class _Connection(threading.Thread):
 
     def _hold(self, fault: Waiting) -> None:
         while not fault.healed.wait(0.1):
-            if self.proxy._closing.is_set():
+            if self.over.is_set():
                 raise _Broken
 
     def _wait(self, seconds: float) -> None:
-        if seconds > 0 and self.proxy._closing.wait(seconds):
+        if seconds > 0 and self.over.wait(seconds):
             raise _Broken
 
 
