@@ -217,6 +217,7 @@ export class FileUpload {
           if (!begun) void this.#giveBack();
           if (!begun) throw error;
           begun = false;
+          this.#grant = undefined;
           grant = await renew();
           if (grant.method !== "MULTIPART") throw unusableAnswer();
         }

@@ -5,6 +5,9 @@ import { gettext_noop } from "./texts.js";
 /** How long nothing may move, in milliseconds, before a connection is given up. */
 const STALL = 30_000;
 
+/** The same when the network has just come back: some connections have survived, of others nobody will hear. */
+const REVIVAL = 5000;
+
 /**
  * @typedef {{method: "POST", url: string, fields: Record<string, string>}
  *   | {method: "PUT", url: string, headers: Record<string, string>}} PresignedRequest
@@ -47,16 +50,18 @@ export function send(request, body, { signal, onprogress, failed = 0, whole = fa
     const end = (error) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
+      removeEventListener("online", revive);
       if (error) xhr.abort();
       reject(error);
     };
     // A whole file that may be with the store by now is waited for: it could come after it was given back.
     const abort = () => (sent && whole ? undefined : end(signal.reason));
     const broken = () => end(connectionFailed());
-    const alive = () => {
+    const alive = (time = STALL * 2 ** Math.min(failed, 3)) => {
       clearTimeout(timer);
-      timer = setTimeout(broken, STALL * 2 ** Math.min(failed, 3));
+      timer = setTimeout(broken, time);
     };
+    const revive = () => alive(REVIVAL);
 
     xhr.upload.onprogress = ({ loaded, total }) => {
       alive();
@@ -78,6 +83,7 @@ export function send(request, body, { signal, onprogress, failed = 0, whole = fa
 
     if (signal.aborted) return abort();
     signal.addEventListener("abort", abort);
+    addEventListener("online", revive);
     xhr.open(request.method, request.url);
     if (request.method === "PUT")
       for (const [name, value] of Object.entries(request.headers)) xhr.setRequestHeader(name, value);

@@ -153,3 +153,19 @@ test("each try is given twice the time of the one before, up to four minutes", a
     await assert.rejects(sending, /connection failed/);
   }
 });
+
+test("when the network is back, a connection that moves nothing is soon given up", async (t) => {
+  for (const moves of [true, false]) {
+    const { sending, tick, xhr } = sendFake(t);
+    tick(10_000);
+    dispatchEvent(new Event("online"));
+    tick(4_000);
+    if (moves) xhr.upload.onprogress({ loaded: 1, total: 10 });
+    tick(2_000);
+    assert.equal(xhr.aborted, !moves);
+    xhr.status = 204;
+    xhr.onload();
+    if (moves) await sending;
+    else await assert.rejects(sending, /connection failed/);
+  }
+});
