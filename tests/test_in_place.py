@@ -55,10 +55,11 @@ BODY = b"\x00 some bytes \xff" * 100
 PENDING = {"s3upload": "pending"}
 
 
-@pytest.fixture(params=["ceph", "localstack", "localstack, which gives an object the tags of its upload"])
+@pytest.fixture(params=["ceph", "localstack", "localstack-tagging"])
 def store(request: pytest.FixtureRequest, settings: Any, make_bucket: Callable[[str], S3Store]) -> S3Store:
     """STORAGES["default"] is a bucket where uploads stay."""
-    name, _comma, tags_uploads = request.param.partition(",")
+    # The last one gives an object the tags of its upload, as AWS does, and is known to.
+    name, _dash, tags_uploads = request.param.partition("-")
     store = make_bucket(name)
     with_options(settings, store, promote="in-place", provider={"tags_uploads": bool(tags_uploads)})
     return store

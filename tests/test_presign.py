@@ -20,6 +20,7 @@ from s3upload.presign import presign
 from s3upload.tokens import Token
 from tests.conftest import CallCount, FilesystemStore, S3Store
 from tests.pages import GIB, a_policy, use_unreachable_s3
+from tests.test_storage import with_options
 
 PDF = ChosenFile("a.pdf", 7, "application/pdf")
 
@@ -220,6 +221,15 @@ def test_store_that_knows_no_checksums_is_sent_none(settings: Any, options: dict
     use_unreachable_s3(settings, **options)
     upload, _token = only(ChosenFile("a.pdf", 7, "application/pdf", SHA256))
     assert "checksum" not in json.dumps({**upload, "token": ""}).lower()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_checksums_of_parts_are_asked_for_where_the_store_knows_them(
+    localstack_store: S3Store, settings: Any, known: bool
+) -> None:
+    with_options(settings, localstack_store, provider={"checksums": known})
+    upload, token = only(file_of(ONE_REQUEST + 1, ""))
+    assert token.has_checksums == ("checksum" in upload) == known
 
 
 def test_site_may_allow_more_than_one_request_takes(filesystem_store: FilesystemStore) -> None:

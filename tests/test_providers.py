@@ -52,7 +52,7 @@ def test_address_from_the_environment_counts(settings: Any, monkeypatch: pytest.
         None,
         "http://127.0.0.1:9000",
         "https://s3.example.org",
-        "https://r2.cloudflarestorage.com.example.org",
+        "https://account.r2.cloudflarestorage.com.example.org",
         "https://mybackblazeb2.com",
     ],
 )

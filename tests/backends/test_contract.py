@@ -165,7 +165,7 @@ def test_changed_signature_of_a_put_is_refused(store: Any, backend: Backend, tok
 
 # As AWS does it; Ceph 16 takes any header of a PUT.
 @pytest.mark.parametrize("store", ["localstack-PUT"], indirect=True)
-@pytest.mark.parametrize("header", ["x-amz-tagging", "x-amz-meta-colour", "x-amz-acl"])
+@pytest.mark.parametrize("header", ["x-amz-copy-source", "x-amz-tagging", "x-amz-meta-colour", "x-amz-acl"])
 def test_header_that_was_not_signed_is_refused(store: Any, backend: Backend, token: Token, header: str) -> None:
     upload = backend.presign(token)
     assert is_refusal(send({**upload, "headers": {**upload["headers"], header: "public-read"}}, BODY))
