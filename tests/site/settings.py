@@ -1,0 +1,14 @@
+"""The settings of the tests; what the store is comes from the environment."""
+
+import json
+import os
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES, STORAGES
+
+DATABASES["default"]["NAME"] = os.environ["SITE_DATABASE"]
+STORAGES["default"] = {
+    "BACKEND": "s3upload.storage.S3UploadStorage",
+    "OPTIONS": json.loads(os.environ["SITE_STORAGE"]),
+}
+S3UPLOAD_MAX_SIZE = 5 * 1024**4
