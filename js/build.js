@@ -10,7 +10,7 @@ import { build, transform } from "esbuild";
 import { parsePo } from "./po.js";
 
 /** Largest bundle, in bytes, as a server sends it. */
-const BUDGET = 11.5 * 1024;
+const BUDGET = 12 * 1024;
 
 const SOURCES = new URL("src/", import.meta.url);
 const LOCALES = new URL("../s3upload/locale/", import.meta.url);

@@ -39,7 +39,8 @@ export const resume = (target, file) =>
   uploadsOf(target, file).forEach(({ field, upload }) => upload.state === "paused" && field.goOn(upload));
 
 /**
- * Cancel uploads, and give up files that are uploaded: nothing is left of them in the store.
+ * Cancel uploads, and give up files that are uploaded: nothing is left of them in the store. Files kept from an
+ * earlier post stay.
  *
  * @param {Node} target
  * @param {File} [file]

@@ -95,7 +95,9 @@ export class Field {
     const { length } = this.uploads;
     if (add && files.length > length && this.uploads.every(({ file }, index) => isSame(files[index], file)))
       files = files.slice(length);
-    const added = files.map((file) => new FileUpload(file, this.#owner));
+    // The same file in the place of itself goes on.
+    const old = this.input.multiple ? [] : this.uploads.filter(({ state }) => state !== "refused");
+    const added = files.map((file) => old.find((one) => isSame(file, one.file)) ?? new FileUpload(file, this.#owner));
     if (!this.input.multiple && added.length) keptOf(this.input).forEach(this.#dropKept);
     this.#set(add ? [...this.uploads, ...added] : added);
     if (this.input.dataset.s3uploadOn !== "submit") this.start(added);

@@ -129,14 +129,27 @@ export class FileUpload {
     this.#end(state);
     abort?.abort();
     if (state === "cancelled" || state === "ordinary")
-      void this.#run.then(() => this.#giveBack()).then(() => this.#memory?.release());
+      this.#run = this.#run.then(() => this.#giveBack()).then(() => this.#letGo());
+    else if (state === "queued" && this.#memory)
+      // Whoever starts it again, here or in another input, finds it by its memory.
+      this.#run = this.#run.then(() => {
+        this.#grant = undefined;
+        this.#letGo();
+      });
   }
 
   /** The token, which goes with a form: from now on nothing here gives back what it stands for. */
   spend() {
     this.#grant = undefined;
     this.#memory?.forget();
+    this.#letGo();
     return this.token;
+  }
+
+  /** Another input, or another page, may go on with it. */
+  #letGo() {
+    this.#memory?.release();
+    this.#memory = undefined;
   }
 
   /** Say that it waits for the network. */
@@ -209,15 +222,16 @@ export class FileUpload {
       for (;;) {
         const parts = grant;
         try {
-          await files.run(() => sendParts(file, parts, begun, options), options);
+          const go = () => sendParts(file, parts, begun, options);
+          // What is one part only is small, and need not wait for large ones.
+          await (file.size > parts.part_size ? files.run(go, options) : go());
           break;
         } catch (error) {
-          if (!(error instanceof UploadError && error.gone) || signal.aborted) throw error;
+          if (!(error instanceof UploadError && error.gone && begun) || signal.aborted) throw error;
           // It has expired, or was claimed. Once, it starts over without a word.
-          if (!begun) void this.#giveBack();
-          if (!begun) throw error;
           begun = false;
-          this.#grant = undefined;
+          // That of another session is not ours to give back.
+          if (error.status === 403) this.#grant = undefined;
           grant = await renew();
           if (grant.method !== "MULTIPART") throw unusableAnswer();
         }

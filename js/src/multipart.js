@@ -62,20 +62,12 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   ended.addEventListener("abort", end);
   const patience = { ...rest, signal, arrived: () => etags.size };
 
-  /**
-   * What the server refuses here is an upload that is there no more.
-   *
-   * @param {string} path
-   * @param {object} [more]
-   */
-  const tellOf = (path, more) =>
-    ask(path, { token, ...more }, patience).catch((error) => {
+  async function list() {
+    const { parts } = await unless(signal, ask("list/", { token }, patience)).catch((error) => {
+      // What the server refuses here is an upload that is there no more.
       if (error instanceof UploadError) error.gone = /^40[034]$/.test(String(error.status));
       throw error;
     });
-
-  async function list() {
-    const { parts } = await unless(signal, tellOf("list/"));
     for (const { number, size: bytes, etag } of parts)
       // One of another size is sent again.
       if (bytes === slice(number).size) note(number, bytes, etag);
@@ -114,7 +106,7 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
     try {
       const etag = await deliver(part, {
         ...patience,
-        large: true,
+        large: count > 1,
         sign: (_, afresh) => sign([part], afresh),
         onprogress: (share) => tell(number, share * blob.size),
       });
@@ -153,7 +145,8 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
       number: index + 1,
       etag: etags.get(index + 1) ?? "",
     }));
-    await tellOf("complete/", { parts });
+    // Not ended by the signal: whoever gives the upload back has to know that nothing comes after it.
+    await ask("complete/", { token, parts }, patience);
   } catch (error) {
     stop.abort(error);
     throw error;

@@ -62,19 +62,22 @@ async function pause(time, signal) {
  */
 export async function retry(work, { signal, arrived = () => 0, onwait } = {}) {
   let seen = arrived();
+  let counted = 0;
   for (let failed = 0; ;) {
     try {
       return await work(failed);
     } catch (error) {
+      signal?.throwIfAborted();
       if (!(error instanceof UploadError && error.passing)) throw error;
-      if (seen !== (seen = arrived())) failed = 0;
+      if (seen !== (seen = arrived())) counted = 0;
       // Some machines say that they are offline and are not: tries go on, but none is counted.
       const offline = navigator.onLine === false;
-      if (!offline && ++failed >= TRIES) {
+      if (!offline && ++counted >= TRIES) {
         // Where this is a part of other work, that does not try again.
         error.passing = false;
         throw error;
       }
+      if (!offline) failed += 1;
       // What comes right at once is not worth a word.
       if (offline || failed > 1) onwait?.();
       const time = offline ? LONGEST : Math.min(FIRST * 2 ** (failed - 1), LONGEST) * (0.5 + Math.random() / 2);

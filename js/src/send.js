@@ -57,7 +57,7 @@ export function send(request, body, { signal, onprogress, failed = 0, whole = fa
     // A whole file that may be with the store by now is waited for: it could come after it was given back.
     const abort = () => (sent && whole ? undefined : end(signal.reason));
     const broken = () => end(connectionFailed());
-    const alive = (time = STALL * 2 ** Math.min(failed, 3)) => {
+    const alive = (time = STALL * 2 ** Math.min(failed, 1)) => {
       clearTimeout(timer);
       timer = setTimeout(broken, time);
     };

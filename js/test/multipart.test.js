@@ -150,7 +150,7 @@ test("an upload that is gone is told from other failures", async (t) => {
   server.uploads.clear();
   await assert.rejects(gone, { gone: true });
   server.fault = ({ what, say }) => what === "complete/" && say(400, JSON.stringify({ error: "Gone." }));
-  await assert.rejects(sending(20), { gone: true });
+  await assert.rejects(sending(20), { gone: false, status: 400 });
   server.fault = ({ say }) => say(503, "{}");
   await assert.rejects(sending(20, { begun: true }), { gone: false, status: 503 });
 });
