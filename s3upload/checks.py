@@ -235,7 +235,10 @@ def _is_prefix(value: Any) -> bool:
 
 
 def _is_provider(value: Any) -> bool:
-    return isinstance(value, dict) and all(type(one) is PROVIDER_OPTIONS.get(name) for name, one in value.items())
+    return isinstance(value, dict) and all(
+        type(one) is PROVIDER_OPTIONS.get(name) and isinstance(one, int) and (one is False or one > 0)
+        for name, one in value.items()
+    )
 
 
 VALID: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -12,7 +12,7 @@ ONE_REQUEST = 16 * MIB
 USUAL_PART_SIZE = 16 * MIB
 """Bytes of a part unless there would be too many: little to send again, and little for the browser to hold."""
 
-CONNECTIONS = 5
+ABREAST = 5
 """Parts that the script sends at the same time; all are busy until the end when the parts are a multiple of that."""
 
 
@@ -55,8 +55,8 @@ def part_size_for(size: int, limits: Limits = S3_LIMITS) -> int:
     """
     if size > limits.largest_file:
         raise ValueError(f"a file of {size} bytes does not fit into {limits.max_count} parts of {limits.max_size}")
-    rounds = part_count(size, CONNECTIONS * USUAL_PART_SIZE)
-    wanted = _share_in_mib(size, CONNECTIONS * rounds)
+    rounds = part_count(size, ABREAST * USUAL_PART_SIZE)
+    wanted = _share_in_mib(size, ABREAST * rounds)
     needed = _share_in_mib(size, limits.max_count)
     return min(max(wanted, needed, limits.min_size), limits.max_size)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from .backends import backend_named
 from .backends.base import Backend
-from .exceptions import Forged, Refused
+from .exceptions import Forged, Refused, StoreUnavailable
 from .policy import ChosenFile, Policy
 from .tokens import Token
 
@@ -77,8 +78,21 @@ def _begun(backend: Backend, tokens: list[Token]) -> list[Token]:
     if not in_parts:
         return tokens
     with ThreadPoolExecutor(max_workers=min(len(in_parts), PARALLEL_BEGINS)) as pool:
-        upload_ids = pool.map(backend.begin, in_parts)
-        return [replace(token, upload_id=next(upload_ids)) if token.part_size else token for token in tokens]
+        begins = [pool.submit(backend.begin, token) for token in in_parts]
+    failed = next((error for begin in begins if (error := begin.exception()) is not None), None)
+    begun = [
+        replace(token, upload_id=begin.result())
+        for token, begin in zip(in_parts, begins, strict=True)
+        if begin.exception() is None
+    ]
+    if failed is not None:
+        # Nobody will have their tokens.
+        for token in begun:
+            with suppress(StoreUnavailable):
+                backend.abort(token)
+        raise failed
+    rest = iter(begun)
+    return [next(rest) if token.part_size else token for token in tokens]
 
 
 def _request(backend: Backend, token: Token, file: ChosenFile) -> dict[str, Any]:

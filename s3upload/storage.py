@@ -10,6 +10,7 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from .backends import backend_for
+from .exceptions import UploadGone
 from .files import DirectUploadedFile
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class S3UploadStorage(S3Storage):
         key = upload.token.key
         backend = cast("S3Backend", upload.backend)
         upload.check()
+        # Asked once more: two forms with the same upload may both have been found valid.
+        if not backend.is_pending(key):
+            raise UploadGone("saved already")
         parameters = self._get_write_parameters(self._normalize_name(key), upload)
         upload.keep_in_place(partial(backend.keep, key, parameters))
         return key

@@ -118,7 +118,8 @@ def complete_view(request: HttpRequest) -> HttpResponse:
 
 def abort_view(request: HttpRequest) -> HttpResponse:
     """``{"token"}`` -> ``{}``."""
-    multipart.abort(_token(request, _json(request, {"token": str})))
+    # Also when the token has expired: what it stands for may still be there.
+    multipart.abort(_token(request, _json(request, {"token": str}), may_be_expired=True))
     return JsonResponse({})
 
 
@@ -179,11 +180,11 @@ VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 }
 
 
-def _token(request: HttpRequest, body: Mapping[str, Any]) -> Token:
+def _token(request: HttpRequest, body: Mapping[str, Any], *, may_be_expired: bool = False) -> Token:
     token, expired = Token.unsign(body["token"])
     if token.owner not in identities_of(request):
         raise NotAllowed(UploadForeign.default_message)
-    if expired:
+    if expired and not may_be_expired:
         raise Expired
     return token
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -220,7 +220,7 @@ def test_saving_makes_no_copy(store: S3Store, call_count: Any) -> None:
     assert tags(store, key) == of_stored()
     assert store.get(key) == body
     to_mark = "DeleteObjectTagging" if of_stored() == {} else "PutObjectTagging"
-    assert call_count == {"HeadObject": 1, "GetObjectTagging": 1, to_mark: 1}
+    assert call_count == {"HeadObject": 1, "GetObjectTagging": 2, to_mark: 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -656,3 +656,21 @@ def test_option_may_be_given_and_taken_away_while_uploads_are_pending(settings: 
     and_options(settings, promote="copy")
     assert default_storage.save("b.txt", after) == after.token.key
     assert tags(store, "a.txt") == tags(store, after.token.key) == {}
+
+
+# --- two forms at the same time -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rolls_back", [True, False])
+@pytest.mark.django_db(transaction=True)
+def test_upload_that_two_forms_have_found_valid_is_saved_by_one(store: S3Store, rolls_back: bool) -> None:
+    first = uploaded()
+    uploads = request_uploads()
+    second = uploads.add(first.token, first.token.sign())
+    assert (first.size, second.size) == (len(BODY), len(BODY))
+    name = default_storage.save("a.txt", first)
+    with pytest.raises(UploadGone), transaction.atomic() if rolls_back else nullcontext():
+        default_storage.save("b.txt", second)
+    uploads.finish(delete=True)
+    assert store.keys() == [name]
+    assert tags(store, name) == of_stored(), "the rule would have it"

@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from s3upload.parts import (
-    CONNECTIONS,
+    ABREAST,
     MIB,
     ONE_REQUEST,
     S3_LIMITS,
@@ -76,8 +76,8 @@ def test_file_that_a_store_does_not_take_is_refused(limits: Limits, more: int) -
 def test_connections_are_busy_until_the_end(size: int) -> None:
     """Parts go in rounds, and the last round is nearly full."""
     part_size = part_size_for(size)
-    ideal = size / CONNECTIONS
-    rounds = -(-part_count(size, part_size) // CONNECTIONS)
+    ideal = size / ABREAST
+    rounds = -(-part_count(size, part_size) // ABREAST)
     assert rounds * part_size <= max(ideal + (rounds + 1) * MIB, 5 * MIB)
 
 

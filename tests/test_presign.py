@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 
 from s3upload.backends.filesystem import Permit
 from s3upload.exceptions import Forged, StoreUnavailable
@@ -292,6 +293,26 @@ def test_files_in_parts_begin_at_the_same_time_and_keep_their_places(
         for upload in store.client.list_multipart_uploads(Bucket=store.bucket)["Uploads"]
     }
     assert begun == {(tokens[size].key, tokens[size].upload_id) for size in large}
+
+
+@pytest.mark.parametrize("store", ["ceph", "localstack"], indirect=True)
+def test_when_one_upload_can_not_begin_none_stays_open(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    begun: list[str] = []
+
+    def third_fails(client: BaseClient, operation: str, parameters: Any) -> Any:
+        if operation == "CreateMultipartUpload":
+            begun.append(operation)
+            if len(begun) == 3:
+                raise EndpointConnectionError(endpoint_url="https://s3.example.org")
+        return make_api_call(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", third_fails)
+    files = [ChosenFile("a.bin", ONE_REQUEST + 1, "")] * 5
+    with pytest.raises(StoreUnavailable):
+        presign(a_policy(max_size=GIB), files, "somebody")
+    assert len(begun) == 5
+    assert store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", []) == []
 
 
 def test_nothing_begins_for_files_that_are_refused_or_small(settings: Any, call_count: CallCount) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -44,12 +45,13 @@ OPTIONS: dict[str, type] = {field.name: type(field.default) for field in fields(
 """The names that the storage option ``provider`` may have, and the types of their values."""
 
 
-def provider_at(host: str, options: dict[str, Any] | None = None) -> Provider:
+def provider_at(hosts: Iterable[str], options: dict[str, Any] | None = None) -> Provider:
     """
-    Return what the store at a host can do.
+    Return what the store at some hosts can do.
 
-    :param host: the host name of its address.
+    :param hosts: the host names of its addresses; the first that is known counts.
     :param options: what the site knows better: values by the names of :class:`Provider`'s parameters.
+    :raises TypeError: when there is no such parameter.
     """
-    known = next((provider for end, provider in BY_HOST.items() if host.endswith(end)), Provider())
-    return replace(known, **(options or {}))
+    known = (provider for host in hosts for end, provider in BY_HOST.items() if host.endswith(end))
+    return replace(next(known, Provider()), **(options or {}))

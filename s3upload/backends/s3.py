@@ -185,9 +185,12 @@ class S3Backend(Backend):
 
     @cached_property
     def provider(self) -> Provider:
-        """What the store can do; found from its address and the storage's options."""
-        host = urlsplit(self.presigner.meta.endpoint_url).hostname or ""
-        return provider_at(host, getattr(self.storage, "provider", None))
+        """What the store can do; found from its addresses, the server's before the browser's, and the options."""
+        hosts = [urlsplit(client.meta.endpoint_url).hostname or "" for client in (self.client, self.presigner)]
+        try:
+            return provider_at(hosts, getattr(self.storage, "provider", None))
+        except TypeError as error:
+            raise ImproperlyConfigured(f"the option provider of {type(self.storage).__name__}: {error}") from error
 
     @property
     def in_place(self) -> bool:
@@ -329,9 +332,12 @@ class S3Backend(Backend):
 
     def abort(self, token: Token) -> None:
         if token.upload_id:
-            with suppress(UploadGone), translated_errors("AbortMultipartUpload", OVER):
+            with suppress(UploadGone):
                 for _attempt in range(ABORTS):
-                    self.client.abort_multipart_upload(**self._upload(token))
+                    with translated_errors("AbortMultipartUpload", OVER):
+                        self.client.abort_multipart_upload(**self._upload(token))
+                    if not self.list_parts(token):
+                        break
         with suppress(UploadGone):
             # One that has been saved where it is stays.
             if not token.in_place or self.is_pending(token.key):
@@ -355,6 +361,9 @@ class S3Backend(Backend):
             self.mark(key)
 
     def mark(self, key: str) -> None:
+        if "ACL" in self.storage._get_write_parameters(self.full_key(key)):
+            with translated_errors("PutObjectAcl"):
+                self.client.put_object_acl(**self._target(key), ACL="private")
         self._put_tags(key, [PENDING])
 
     def keep(self, key: str, parameters: dict[str, Any]) -> None:
