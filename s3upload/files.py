@@ -115,7 +115,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         """Whether a form that comes back with an error still has this upload."""
         # A store that does not answer may answer when the form is posted again.
         is_usable = self._error is None or isinstance(self._error, StoreUnavailable)
-        return is_usable and not (self.rejected or self.is_stored)
+        return is_usable and not (self.rejected or self.is_stored or self.stays)
 
     @property
     def is_stored(self) -> bool:
@@ -164,25 +164,25 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def _release(self) -> None:
         self._released = True
-        self._uploads.discard(self)
+        # Another form may save in place what this one has copied: the lifecycle rule takes it unless that happens.
+        if not self.token.in_place:
+            self._uploads.discard(self)
 
     def keep_in_place(self, keep: Callable[[], object]) -> None:
         """
         Save the object where it is; for storages.
 
-        :param keep: takes the mark away. Called again when the transaction commits after the request has ended, which
-            gives the mark back to what is not committed.
+        It stays when the transaction rolls back, as what is saved does everywhere in Django: were its mark given back
+        then, a second form with the same upload could lose the first one's file.
+
+        :param keep: takes the mark away.
         """
         keep()
-        self._uploads.note_in_place(self)
+        self._uploads.note_in_place(self.token)
+        after_commit(self._commit)
 
-        def committed() -> None:
-            self._released = True
-            self._uploads.note_in_place(self, is_committed=True)
-            if self._uploads.is_finished:
-                keep()
-
-        after_commit(committed)
+    def _commit(self) -> None:
+        self._released = True
 
     @property
     def stays(self) -> bool:
@@ -199,7 +199,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
             if stat.size != self.token.size or stat.content_type not in expected:
                 raise UploadChanged("another size or type than agreed")
-            if self.token.in_place and not self.backend.is_pending(self.token.key):
+            if self.token.in_place and not self.backend.is_pending(self.token):
                 raise UploadGone("saved already")
         except UnusableUpload as error:
             logger.warning("an upload to %r can't be used: %s (%s)", self.token.field, error.code, error.detail)
@@ -249,7 +249,7 @@ class RequestUploads:
     def __init__(self, identities: Callable[[], frozenset[str]]) -> None:
         self._identities = identities
         self._files: list[DirectUploadedFile] = []
-        self._in_place: dict[str, tuple[DirectUploadedFile, bool]] = {}
+        self._in_place: set[str] = set()
         self._discarded: list[DirectUploadedFile] | None = []
 
     def add(self, token: Token, signed: str, error: UnusableUpload | None = None) -> DirectUploadedFile:
@@ -294,21 +294,16 @@ class RequestUploads:
         """Have a pending object deleted at the end of the request, or now when that is over."""
         if self._discarded is not None:
             self._discarded.append(file)
-        elif file.is_stored and not file.stays:
+        elif file.is_stored:
             _delete([file])
 
-    def note_in_place(self, file: DirectUploadedFile, *, is_committed: bool = False) -> None:
-        """Have an object that was saved where it is marked as pending again, unless its transaction commits."""
-        self._in_place[file.token.key] = (file, is_committed)
+    def note_in_place(self, token: Token) -> None:
+        """Remember that the object of a token was saved where it is."""
+        self._in_place.add(token.key)
 
     def has_in_place(self, token: Token) -> bool:
         """Return whether the object of a token was saved where it is."""
         return token.key in self._in_place
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the request has ended."""
-        return self._discarded is None
 
     def finish(self, *, delete: bool) -> None:
         """
@@ -318,10 +313,7 @@ class RequestUploads:
         """
         discarded, self._discarded = self._discarded or [], None
         if delete:
-            _delete([file for file in discarded if file.is_stored and not file.stays])
-        for file, is_committed in self._in_place.values():
-            if not is_committed:
-                _mark(file)
+            _delete([file for file in discarded if file.is_stored])
 
 
 def after_commit(callback: Callable[[], object]) -> None:
@@ -345,13 +337,6 @@ def _is_local(token: Token) -> bool:
         return isinstance(backend_named(token.storage), FileSystemBackend)
     except LookupError:
         return False
-
-
-def _mark(file: DirectUploadedFile) -> None:
-    try:
-        file.backend.mark(file.token.key)
-    except UnusableUpload as error:
-        logger.warning("an object that no row refers to was not marked as pending: %s", error.detail)
 
 
 def _delete(files: list[DirectUploadedFile]) -> None:

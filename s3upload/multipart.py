@@ -22,7 +22,8 @@ def presign_parts(token: Token, numbers: Sequence[int], checksums: Sequence[str]
     :raises Malformed: when there is no such part, or not one checksum for each.
     """
     expected = len(numbers) if token.has_checksums else 0
-    if any(not 1 <= number <= token.part_count for number in numbers) or len(checksums or ()) != expected:
+    are_parts = all(1 <= number <= token.part_count for number in numbers) and len(set(numbers)) == len(numbers)
+    if not are_parts or len(checksums or ()) != expected:
         raise Malformed
     backend = backend_of(token)
     return [
@@ -70,7 +71,7 @@ def complete(token: Token, claimed: Sequence[tuple[int, str]]) -> None:
         if not _is_complete(backend, token):
             raise
         if token.in_place:
-            backend.mark_new(token.key)
+            backend.mark_new(token)
 
 
 def abort(token: Token) -> None:
@@ -99,6 +100,6 @@ def _are_agreed(token: Token, parts: list[Part], claimed: Sequence[tuple[int, st
 
 def _is_complete(backend: Backend, token: Token) -> bool:
     try:
-        return backend.stat(token.key).size == token.size and (not token.in_place or backend.is_pending(token.key))
+        return backend.stat(token.key).size == token.size and (not token.in_place or backend.is_pending(token))
     except UploadGone:
         return False

@@ -35,6 +35,12 @@ So are all that end in ``+xml`` (https://mimesniff.spec.whatwg.org/#scriptable-m
 and those in several parts.
 """
 
+UNKNOWN_TYPES = frozenset({"", DEFAULT_TYPE, "application/unknown", "unknown/unknown"})
+"""
+Types that say nothing. For all but the second, a browser looks for itself what a file is, and finds pages
+(https://mimesniff.spec.whatwg.org/#mime-type-sniffing-algorithm).
+"""
+
 # RFC 9110, section 8.3.1: type "/" subtype, each a token. Parameters are dropped before.
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
@@ -62,7 +68,7 @@ class ChosenFile:
         """The media type that the server decides on: the declared one, unless it could make the file a script."""
         guessed = self._guessed_type
         declared = self._declared_type
-        if declared in ("", DEFAULT_TYPE) or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
+        if declared in UNKNOWN_TYPES or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
             return guessed or DEFAULT_TYPE
         return declared
 

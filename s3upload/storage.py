@@ -60,7 +60,7 @@ class S3UploadStorage(S3Storage):
         backend = cast("S3Backend", upload.backend)
         upload.check()
         # Asked once more: two forms with the same upload may both have been found valid.
-        if not backend.is_pending(key):
+        if not backend.is_pending(upload.token):
             raise UploadGone("saved already")
         parameters = self._get_write_parameters(self._normalize_name(key), upload)
         upload.keep_in_place(partial(backend.keep, key, parameters))
@@ -90,7 +90,8 @@ class S3UploadStorage(S3Storage):
         parameters = self._get_write_parameters(self._normalize_name(cleaned_name), upload)
         source, target = upload.backend, cast("S3Backend", backend_for(self))
         if target.can_copy_from(source) and not self._compresses(parameters):
-            target.copy_from(source, upload.token.key, upload.stat, cleaned_name, parameters)
+            is_marked = upload.token.in_place
+            target.copy_from(source, upload.token.key, upload.stat, cleaned_name, parameters, is_marked=is_marked)
         else:
             cleaned_name = super()._save(name, upload)
         upload.release()

@@ -168,6 +168,10 @@ def test_refusal_by_extension_names_the_extensions() -> None:
         ("a.png", "IMAGE/PNG; q=1", "image/png"),
         ("a.png", "", "image/png"),
         ("a.png", "application/octet-stream", "image/png"),
+        # Browsers look for themselves what these are, and find pages.
+        ("a.png", "unknown/unknown", "image/png"),
+        ("a.png", "Application/Unknown; x=y", "image/png"),
+        ("a", "unknown/unknown", "application/octet-stream"),
         ("a", "image/png", "image/png"),
         ("a.heic", "image/heic", "image/heic"),
         ("a", "", "application/octet-stream"),

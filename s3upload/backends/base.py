@@ -156,7 +156,7 @@ class Backend(ABC):
 
     # A pending object
 
-    def is_pending(self, key: str) -> bool:
+    def is_pending(self, token: Token) -> bool:
         """
         Return whether nobody has claimed an object yet, where objects are promoted in place.
 
@@ -164,17 +164,9 @@ class Backend(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
-    def mark_new(self, key: str) -> None:
+    def mark_new(self, token: Token) -> None:
         """
         Mark an object that has just been completed, unless it has its mark already, or was saved.
-
-        :raises UploadGone: when it is not there.
-        """
-        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
-
-    def mark(self, key: str) -> None:
-        """
-        Mark an object as pending, where objects are promoted in place: the store removes it unless it is saved.
 
         :raises UploadGone: when it is not there.
         """

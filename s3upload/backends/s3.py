@@ -324,7 +324,7 @@ class S3Backend(Backend):
         with translated_errors("CompleteMultipartUpload", OVER):
             answer = self.copier.complete_multipart_upload(**self._upload(token), MultipartUpload={"Parts": completed})
         if token.in_place:
-            self.mark_new(token.key)
+            self.mark_new(token)
         checksum = answer.get("ChecksumSHA256", "")
         if checksum and checksum != _composite(parts):
             self.delete([token.key])
@@ -340,7 +340,7 @@ class S3Backend(Backend):
                         break
         with suppress(UploadGone):
             # One that has been saved where it is stays.
-            if not token.in_place or self.is_pending(token.key):
+            if not token.in_place or self.is_pending(token):
                 self.delete([token.key])
 
     # Promoting in place
@@ -350,21 +350,22 @@ class S3Backend(Backend):
             tags = self.client.get_object_tagging(**self._target(key)).get("TagSet", [])
         return next((tag["Value"] for tag in tags if tag["Key"] == PENDING["Key"]), None)
 
-    def is_pending(self, key: str) -> bool:
-        mark = self._mark_of(key)
-        # Without a mark it was saved; or, where an object can't have it from the beginning, it is just complete.
-        return mark == PENDING["Value"] or (mark is None and not self.provider.tags_uploads)
+    def is_pending(self, token: Token) -> bool:
+        mark = self._mark_of(token.key)
+        return mark == PENDING["Value"] or (mark is None and self._lacks_mark(token))
 
-    def mark_new(self, key: str) -> None:
+    def mark_new(self, token: Token) -> None:
         # Asked before: an answer that comes late must not mark what has been saved meanwhile.
-        if not self.provider.tags_uploads and self._mark_of(key) is None:
-            self.mark(key)
+        if self._mark_of(token.key) is None and self._lacks_mark(token):
+            self._put_tags(token.key, [PENDING])
 
-    def mark(self, key: str) -> None:
-        if "ACL" in self.storage._get_write_parameters(self.full_key(key)):
-            with translated_errors("PutObjectAcl"):
-                self.client.put_object_acl(**self._target(key), ACL="private")
-        self._put_tags(key, [PENDING])
+    def _lacks_mark(self, token: Token) -> bool:
+        # Where an object can't have it from the beginning, one without a mark is just complete; or it was saved, and
+        # the site has written it anew since, which made another ETag.
+        if self.provider.tags_uploads:
+            return False
+        stat = self.stat(token.key)
+        return stat.size == token.size and stat.etag.endswith(f"-{token.part_count}")
 
     def keep(self, key: str, parameters: dict[str, Any]) -> None:
         """
@@ -433,7 +434,16 @@ class S3Backend(Backend):
             storage.session_profile,
         )
 
-    def copy_from(self, source: S3Backend, key: str, stat: Stat, name: str, parameters: dict[str, Any]) -> None:
+    def copy_from(
+        self,
+        source: S3Backend,
+        key: str,
+        stat: Stat,
+        name: str,
+        parameters: dict[str, Any],
+        *,
+        is_marked: bool = False,
+    ) -> None:
         """
         Copy a pending object to its final name, inside the store.
 
@@ -442,9 +452,12 @@ class S3Backend(Backend):
         :param name: the final name, below this storage's location.
         :param parameters: the storage's write parameters for it (content type, ACL, …). Nothing that the browser
             could have set on the pending object is kept.
+        :param is_marked: whether the pending object has a mark, which its copy must not have.
         :raises UploadGone: when the pending object is not there.
         :raises UploadChanged: when another one is there.
         """
+        if is_marked:
+            parameters = {"Tagging": "", **parameters}
         pinned: CopySourceTypeDef = source._target(key)
         target = self._target(name)
         with translated_errors("CopyObject"):
@@ -462,9 +475,8 @@ class S3Backend(Backend):
         target: Any,
         parameters: dict[str, Any],
     ) -> None:
-        if "Tagging" in parameters or source.in_place:
-            # Only then: some stores know no tags, and a presigned POST allows none on the pending object. The mark of
-            # an object that could have stayed would have its copy expire.
+        if "Tagging" in parameters:
+            # Only then: some stores know no tags, and a presigned POST allows none on the pending object.
             parameters = {"TaggingDirective": "REPLACE", **parameters}
         answer = self.copier.copy_object(
             **target,
