@@ -301,7 +301,10 @@ def test_connections_and_patience_are_those_of_the_script() -> None:
         "FIRST": 500,
         "LONGEST": 15_000,
         "STALL": 30_000,
+        "REVIVAL": 5000,
         "ABREAST": 5,
+        "AHEAD": 4,
+        "TOGETHER": 2,
     }
     assert "connections = new Pool(6, 5);" in JS["queue"]
     assert "files = new Pool(2);" in JS["queue"]

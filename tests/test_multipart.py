@@ -258,6 +258,7 @@ MALFORMED: list[tuple[str, Any]] = [
         for number in (0, 5, -1, True, 1.0, 1.5, "1", None, [1], {"number": 1}, 2**63, 10**300, -(10**300))
     ),
     ("parts/", {"token": SIGNED, "parts": [1, 2, 3, 4, 5]}),
+    ("parts/", {"token": SIGNED, "parts": [1, 2, 1]}),
     *(
         ("parts/", json.dumps({"token": SIGNED, "parts": [9]}).replace("9]", f"{number}]"))
         for number in ("NaN", "1e999")

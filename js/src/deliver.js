@@ -13,7 +13,6 @@ const LIFE = 3600;
  *
  * @typedef {object} Parcel
  * @property {Blob} blob  as chosen
- * @property {ArrayBuffer} [buffer]  its content, where that has been read
  * @property {import("./send.js").PresignedRequest} [request]
  * @property {number} [signed]  when the request was, in milliseconds
  */
@@ -54,13 +53,13 @@ export async function deliver(parcel, { sign, onprogress, ...options }) {
     for (;;) {
       if (afresh || ageOf(parcel) > 0.5) await sign(parcel, afresh);
       afresh = false;
-      const { request, buffer, blob } = parcel;
+      const { request, blob } = parcel;
       try {
         // A place is for sending alone: who has become old while waiting for it gives it back.
         const etag = await connections.run(() => {
           if (!request || ageOf(parcel) > 0.5) return undefined;
           onprogress(0);
-          return transport.send(request, buffer ?? blob, { signal, onprogress, failed, whole: !large });
+          return transport.send(request, blob, { signal, onprogress, failed, whole: !large });
         }, options);
         if (etag !== undefined) return etag;
       } catch (error) {

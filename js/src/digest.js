@@ -1,6 +1,10 @@
-/** Reading files, and checksums of what was read. */
+/** Checksums of files, and whether a file can still be read. */
 import { UploadError } from "./errors.js";
+import { readers } from "./queue.js";
 import { gettext_noop } from "./texts.js";
+
+/** Buffers to read into, used again: what a page has read is collected late, and a large file is many times that. */
+const free = /** @type {ArrayBuffer[]} */ ([]);
 
 /** There is none where the connection is not secure. */
 export const canDigest = () => Boolean(globalThis.crypto?.subtle);
@@ -13,10 +17,43 @@ export const digest = async (data) =>
   btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest("SHA-256", data))));
 
 /**
+ * @param {Blob} blob  a file, or a part of one, that fits into memory
+ * @returns {Promise<string>} its SHA-256, in base64
+ */
+export const checksumOf = (blob) =>
+  readers.run(async () => {
+    /** @type {ReadableStreamBYOBReader} */
+    let reader;
+    try {
+      reader = blob.stream().getReader({ mode: "byob" });
+    } catch {
+      // Not all browsers read into a buffer that is there.
+      return digest(await read(blob));
+    }
+    const { size } = blob;
+    let buffer = free.pop() ?? new ArrayBuffer(0);
+    if (buffer.byteLength < size) buffer = new ArrayBuffer(size);
+    for (let at = 0; at < size;) {
+      /** @type {{value?: Uint8Array}} */
+      const { value } = await reader.read(new Uint8Array(buffer, at, size - at)).catch(unreadable);
+      if (!value?.byteLength) return unreadable();
+      at += value.byteLength;
+      // The memory is the same; each read gives it to another object.
+      buffer = /** @type {ArrayBuffer} */ (value.buffer);
+    }
+    void reader.cancel();
+    const sum = await digest(new Uint8Array(buffer, 0, size));
+    free.push(buffer);
+    return sum;
+  });
+
+/**
  * @param {Blob} blob
  * @returns {Promise<ArrayBuffer>}
  */
-export const read = (blob) =>
-  blob.arrayBuffer().catch(() => {
-    throw new UploadError(gettext_noop("The file has changed or was removed. Choose it again."), { refused: true });
-  });
+export const read = (blob) => blob.arrayBuffer().catch(unreadable);
+
+/** @returns {never} */
+function unreadable() {
+  throw new UploadError(gettext_noop("The file has changed or was removed. Choose it again."), { refused: true });
+}

@@ -1,10 +1,10 @@
 /** The upload of one file. */
 import { deliver } from "./deliver.js";
-import { canDigest, digest, read } from "./digest.js";
+import { canDigest, checksumOf } from "./digest.js";
 import { unusableAnswer, UploadError } from "./errors.js";
 import { warnWhile } from "./leaving.js";
 import { sendParts } from "./multipart.js";
-import { files, readers } from "./queue.js";
+import { files } from "./queue.js";
 import { memoryOf } from "./resume.js";
 
 /** Up to this size, in bytes, a file is sent whole, with one checksum. */
@@ -178,7 +178,7 @@ export class FileUpload {
     const { name, size, type } = this.file;
     if (!canDigest()) return { name, size, type };
     // Larger ones have one for each part.
-    const sha256 = size > WHOLE ? "" : await readers.run(async () => digest(await read(this.file)));
+    const sha256 = size > WHOLE ? "" : await checksumOf(this.file);
     return { name, size, type, sha256 };
   }
 

@@ -1,11 +1,15 @@
 /** A large file: in parts, several at the same time. */
 import { deliver } from "./deliver.js";
-import { digest, read } from "./digest.js";
+import { checksumOf } from "./digest.js";
 import { unusableAnswer, UploadError } from "./errors.js";
 import { unless } from "./retry.js";
 
 /** Parts on the wire at the same time. */
 const ABREAST = 5;
+
+/** Parts that are made ready before there is a connection for them, and how many in one request. */
+const AHEAD = 4;
+const TOGETHER = 2;
 
 /**
  * @typedef {import("./deliver.js").Parcel & {number: number, checksum?: string}} Part
@@ -75,7 +79,8 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   }
 
   /**
-   * Have parts signed, all in one request; and read before, where each needs its checksum.
+   * Have parts signed, all in one request; and read before, where each needs its checksum. What is sent is the file's
+   * own bytes: nothing of it is held here.
    *
    * @param {Part[]} parts
    * @param {boolean} [afresh]
@@ -85,9 +90,7 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
     if (checksum)
       await Promise.all(
         parts.map(async (part) => {
-          if (part.buffer && !afresh) return;
-          part.buffer = await read(part.blob);
-          part.checksum = await digest(part.buffer);
+          if (!part.checksum || afresh) part.checksum = await checksumOf(part.blob);
         }),
       );
     const checksums = checksum && parts.map((part) => part.checksum);
@@ -125,11 +128,9 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
     const missing = Array.from({ length: count }, (_, index) => index + 1)
       .filter((number) => !etags.has(number))
       .map((number) => ({ number, blob: slice(number) }));
-    // Parts that were read are held in memory: few are made ready before there is a connection for them.
-    const [ahead, together] = checksum ? [2, 2] : [8, 4];
-    for (let next = ABREAST; missing.length; next = together) {
+    for (let next = ABREAST; missing.length; next = TOGETHER) {
       const parts = missing.splice(0, next);
-      while (open.size + parts.length > ABREAST + ahead) await Promise.race(open);
+      while (open.size + parts.length > ABREAST + AHEAD) await Promise.race(open);
       signal.throwIfAborted();
       await sign(parts);
       for (const part of parts) {

@@ -15,7 +15,7 @@ const REVIVAL = 5000;
 
 /**
  * @param {PresignedRequest} request
- * @param {Blob | ArrayBuffer} body
+ * @param {Blob} body
  */
 function payload(request, body) {
   if (request.method === "PUT") return body;
@@ -23,7 +23,7 @@ function payload(request, body) {
   for (const [name, value] of Object.entries(request.fields)) data.append(name, value);
   // The store ignores all fields after the file. It needs no name: the server knows it, and some stores stumble
   // over unusual ones.
-  data.append("file", /** @type {Blob} */ (body), "file");
+  data.append("file", body, "file");
   return data;
 }
 
@@ -31,7 +31,7 @@ function payload(request, body) {
  * Send something with a presigned request. XMLHttpRequest, because fetch has no upload progress.
  *
  * @param {PresignedRequest} request
- * @param {Blob | ArrayBuffer} body
+ * @param {Blob} body
  * @param {object} options
  * @param {AbortSignal} options.signal
  * @param {(share: number) => void} options.onprogress  told how much has been sent, 0 to 1

@@ -72,22 +72,22 @@ test("the first parts are signed in one request, and few are read ahead of the c
   };
   const abort = new AbortController();
   const all = sending(300, { signal: abort.signal });
-  await until(() => puts().length === 5 && asked.length === 2);
+  await until(() => puts().length === 5 && asked.length === 3);
   await rest();
-  assert.deepEqual(server.last.parts, [6, 7]);
-  assert.deepEqual(server.last.checksums, [6, 7].map((number) => sha256(slice(number))));
+  assert.deepEqual(server.last.parts, [8, 9]);
+  assert.deepEqual(server.last.checksums, [8, 9].map((number) => sha256(slice(number))));
   abort.abort();
   await assert.rejects(all, { name: "AbortError" });
 });
 
-test("without checksums, no more than eight addresses are asked for ahead", async () => {
+test("without checksums, no more than four addresses are asked for ahead", async () => {
   server.checksum = undefined;
   server.fault = ({ what }) => what.startsWith("PUT") && new Promise(() => {});
   const abort = new AbortController();
   const all = sending(300, { signal: abort.signal });
   await until(() => server.count("parts/") === 3);
   await rest();
-  assert.deepEqual([server.last.parts.at(-1), server.last.checksums, server.count("parts/")], [13, undefined, 3]);
+  assert.deepEqual([server.last.parts.at(-1), server.last.checksums, server.count("parts/")], [9, undefined, 3]);
   abort.abort();
   await assert.rejects(all);
 });
