@@ -14,6 +14,7 @@ import pytest
 from django.core.signals import request_started
 from pytest_django.live_server_helper import LiveServer
 
+from s3upload.parts import part_count, part_size_for
 from tests.browser.page import Page
 from tests.browser.proxy import Proxy
 from tests.conftest import Chrome, FilesystemStore, S3Store
@@ -52,6 +53,11 @@ class LargeFile:
     size: int
     sha256: str
 
+    @property
+    def parts(self) -> list[int]:
+        """The numbers of its parts."""
+        return list(range(1, part_count(self.size, part_size_for(self.size)) + 1))
+
     def is_at(self, store: FilesystemStore | S3Store, key: str) -> bool:
         """Return whether the store has the same bytes under a key."""
         digest = hashlib.sha256()
@@ -78,14 +84,14 @@ def large_file(folder: Path, name: str, size: int) -> LargeFile:
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
-    """200 MB: 24 parts of 8 MiB."""
+    """200 MB, in fifteen parts."""
     return large_file(tmp_path_factory.mktemp("film"), "film.bin", 200_000_000)
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
-    """40 MB: 8 parts of 5 MiB."""
-    return large_file(tmp_path_factory.mktemp("clip"), "clip.bin", 40_000_000)
+    """90 MB, in ten parts: twice as many as are sent at the same time."""
+    return large_file(tmp_path_factory.mktemp("clip"), "clip.bin", 90_000_000)
 
 
 @pytest.fixture

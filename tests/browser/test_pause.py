@@ -20,14 +20,13 @@ ACTIVE = "document.activeElement.textContent"
 SCRIPT = "import(document.querySelector('script[type=module][src*=s3upload]').src)"
 ENDPOINT = "/__s3upload__/"
 FOR_GOOD = float("inf")
-COUNT = 5
 
 Store = FilesystemStore | S3Store
 
 
 @pytest.fixture(scope="session")
 def song(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
-    """24 MB: five parts of 5 MiB."""
+    """24 MB, in five parts."""
     return large_file(tmp_path_factory.mktemp("song"), "song.bin", 24_000_000)
 
 
@@ -129,7 +128,7 @@ def test_paused_upload_sends_nothing_and_goes_on_where_it_was(
     page.press("Continue")
     page.wait_for_states("done", timeout=60)
 
-    assert len(lines.parts) - asked == COUNT - 3, "what had arrived was sent again"
+    assert len(lines.parts) - asked == len(song.parts) - 3, "what had arrived was sent again"
     finish(page, store, song)
 
 
@@ -267,12 +266,12 @@ class Moments:
         return self.after(3)
 
     def during_the_last_part(self) -> Fault:
-        return self.after(COUNT - 1)
+        return self.after(len(self.song.parts) - 1)
 
     def while_a_part_is_tried_again(self) -> Fault:
         fault = self.lines.store.add(Answer(lambda request: request.method == "PUT", times=FOR_GOOD))
         self.page.choose(self.song.path)
-        self.page.wait_for(lambda: len(fault.requests) > COUNT)
+        self.page.wait_for(lambda: len(fault.requests) > len(self.song.parts))
         return fault
 
     def before_complete(self) -> Fault:

@@ -78,12 +78,12 @@ def entries(page: Page) -> dict[str, Any]:
 def test_reload_at_half_sends_the_rest(
     page: Page, line: Proxy, store: S3Store, film: LargeFile, requests: Requests
 ) -> None:
-    before = interrupt(page, line, film, arrived=12)
+    before = interrupt(page, line, film, arrived=len(film.parts) // 2)
     asked = len(line.requests)
     finish(page, film, store)
 
     after = line.requests[asked:]
-    assert sorted(request.part for request in before + after if request.part) == list(range(1, 25))
+    assert sorted(request.part for request in before + after if request.part) == film.parts
     assert requests.presigned == 1
     assert store.keys() == ["documents/film.bin"]
     assert entries(page) == {}
@@ -127,7 +127,7 @@ def test_sent_form_is_the_end_of_it(page: Page, line: Proxy, store: S3Store, cli
     page.choose(clip.path)
     page.wait_for_states("done", timeout=60)
 
-    assert len({request.part for request in line.requests[asked:] if request.part}) == 8
+    assert len({request.part for request in line.requests[asked:] if request.part}) == len(clip.parts)
 
 
 @ON_CEPH
@@ -140,7 +140,7 @@ def test_another_session_starts_over(page: Page, line: Proxy, store: S3Store, cl
     asked = len(line.requests)
     finish(page, clip, store)
 
-    assert sorted(request.part for request in line.requests[asked:] if request.part) == list(range(1, 9))
+    assert sorted(request.part for request in line.requests[asked:] if request.part) == clip.parts
 
 
 @ON_CEPH
@@ -174,7 +174,7 @@ def test_memory_that_is_of_no_use_starts_over(
     asked = len(line.requests)
     finish(page, clip, store)
 
-    assert sorted(request.part for request in line.requests[asked:] if request.part) == list(range(1, 9))
+    assert sorted(request.part for request in line.requests[asked:] if request.part) == clip.parts
 
 
 @ON_CEPH
@@ -186,7 +186,7 @@ def test_upload_that_is_gone_starts_over(page: Page, line: Proxy, store: S3Store
     asked = len(line.requests)
     finish(page, clip, store)
 
-    assert sorted(request.part for request in line.requests[asked:] if request.part) == list(range(1, 9))
+    assert sorted(request.part for request in line.requests[asked:] if request.part) == clip.parts
 
 
 @ON_CEPH
@@ -198,7 +198,7 @@ def test_another_file_of_the_same_name_starts_over(
     asked = len(line.requests)
     finish(page, other, store)
 
-    assert sorted(request.part for request in line.requests[asked:] if request.part) == list(range(1, 9))
+    assert sorted(request.part for request in line.requests[asked:] if request.part) == clip.parts
 
 
 @ON_CEPH
@@ -228,7 +228,7 @@ def test_two_inputs_with_the_same_file_are_two_uploads(
     page.choose(clip.path, into="[name=second]")
     for name in ("first", "second"):
         page.wait_for_states("done", into=f"[name={name}]", timeout=60)
-    assert sorted(request.part for request in line.parts if request.part) == sorted([*range(1, 9)] * 2)
+    assert sorted(request.part for request in line.parts if request.part) == sorted(clip.parts * 2)
     assert_two_objects(store, clip)
     page.submit()
     page.result()
@@ -284,6 +284,6 @@ def test_dummy_goes_on_too(
     asked = len(site_line.requests)
     finish(page, clip, filesystem_store)
 
-    assert len([request for request in site_line.requests[asked:] if request.method == "PUT"]) == 5
+    assert len([request for request in site_line.requests[asked:] if request.method == "PUT"]) == len(clip.parts) - 3
     assert requests.presigned == 1
     assert filesystem_store.keys() == ["documents/clip.bin"]
