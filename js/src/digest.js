@@ -6,6 +6,9 @@ import { gettext_noop } from "./texts.js";
 /** Buffers to read into, used again: what a page has read is collected late, and a large file is many times that. */
 const free = /** @type {ArrayBuffer[]} */ ([]);
 
+/** Who reads: a stream that nothing else refers to may be collected in the middle, and then never answers. */
+const reading = new Set();
+
 /** There is none where the connection is not secure. */
 export const canDigest = () => Boolean(globalThis.crypto?.subtle);
 
@@ -30,6 +33,7 @@ export const checksumOf = (blob) =>
       // Not all browsers read into a buffer that is there.
       return digest(await read(blob));
     }
+    reading.add(reader);
     const { size } = blob;
     let buffer = free.pop() ?? new ArrayBuffer(0);
     if (buffer.byteLength < size) buffer = new ArrayBuffer(size);
@@ -41,6 +45,7 @@ export const checksumOf = (blob) =>
       // The memory is the same; each read gives it to another object.
       buffer = /** @type {ArrayBuffer} */ (value.buffer);
     }
+    reading.delete(reader);
     void reader.cancel();
     const sum = await digest(new Uint8Array(buffer, 0, size));
     free.push(buffer);
