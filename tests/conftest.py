@@ -305,8 +305,12 @@ def chrome_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]
 
 
 @pytest.fixture
-def chrome(chrome_session: Chrome) -> Iterator[Chrome]:
+def chrome(chrome_session: Chrome, request: pytest.FixtureRequest) -> Iterator[Chrome]:
     """Chromium on an empty page, without cookies; the test fails when the console had errors."""
+    for name in ("filesystem_store", "ceph_store", "localstack_store", "store"):
+        if name in request.fixturenames:
+            # Made first, so that it outlives the page: what is still uploading at the end meets no other store.
+            request.getfixturevalue(name)
     chrome_session.expected_errors = []
     chrome_session.unexpected_errors()
     yield chrome_session

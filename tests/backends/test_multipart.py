@@ -635,8 +635,8 @@ OPERATIONS: dict[str, Callable[[Any, Token], object]] = {
     "list_parts": lambda backend, token: backend.list_parts(token),
     "complete": lambda backend, token: backend.complete(token, [Part(1, 12, "0" * 32)]),
     "abort": lambda backend, token: backend.abort(token),
-    "is_pending": lambda backend, token: backend.is_pending(token.key),
-    "mark": lambda backend, token: backend.mark(token.key),
+    "is_pending": lambda backend, token: backend.is_pending(token),
+    "mark_new": lambda backend, token: backend.mark_new(token),
     "keep": lambda backend, token: backend.keep(token.key, {}),
     "keep with tags": lambda backend, token: backend.keep(token.key, {"Tagging": "a=b"}),
 }

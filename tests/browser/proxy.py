@@ -44,7 +44,7 @@ class Request:
     received: int = 0
     """Bytes of its body that have arrived here."""
     status: int | None = None
-    """What it was answered with; None as long as nothing was."""
+    """What it is answered with, from just before the answer goes out; None until then."""
     fault: Fault | None = None
 
     @property
@@ -300,8 +300,8 @@ class _Connection(threading.Thread):
         if isinstance(fault, Answer):
             self._take(request, length)
             self._wait(self.proxy.round_trip)
-            self.near.socket.sendall(_answer(fault.status, fault.body))
             request.status = fault.status
+            self.near.socket.sendall(_answer(fault.status, fault.body))
             return True
 
         if isinstance(fault, HoldRequest):
@@ -395,10 +395,11 @@ class _Connection(threading.Thread):
         if isinstance(request.fault, Truncate):
             self.near.socket.sendall(head[: len("HTTP/1.1 2")])
             raise _Broken
+        # Whoever has the answer finds it here too.
+        request.status = _status(head)
         self.near.socket.sendall(head)
         if request.method != "HEAD" and _status(head) not in (204, 304):
             self._answer_body(head)
-        request.status = _status(head)
         return (_header(head, b"connection") or "").lower() != "close"
 
     def _answer_body(self, head: bytes) -> None:

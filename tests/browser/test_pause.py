@@ -77,7 +77,13 @@ def open_form(page: Page) -> None:
 
 
 def wait_for_part(page: Page, lines: Lines, held: Fault, arrived: int) -> None:
+    """Wait until the browser knows that so many parts have arrived, and another is held."""
     page.wait_for(lambda: lines.arrived() >= arrived and bool(held.requests))
+    page.chrome.wait_until(
+        "performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'xmlhttprequest').length"
+        " >= arguments[0]",
+        arrived,
+    )
 
 
 def under_way(lines: Lines) -> list[Request]:
