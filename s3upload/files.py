@@ -21,7 +21,8 @@ from .backends import backend_named
 from .backends.base import Backend, Stat
 from .backends.filesystem import FileSystemBackend
 from .exceptions import StoreUnavailable, UnusableUpload, UploadChanged, UploadForeign, UploadGone
-from .reader import ObjectReader
+from .policy import ChosenFile
+from .reader import FIRST_READ, ObjectReader
 from .tokens import Token
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,12 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         return self.stat.size
 
     @property
+    def chosen(self) -> ChosenFile:
+        """What its token says of it and, as soon as the store was asked, its first bytes."""
+        head = self._stat.head if self._stat else None
+        return ChosenFile(self.token.name, self.token.size, self.token.content_type, head=head)
+
+    @cached_property
     def checksum(self) -> str | None:
         """
         The checksum that the store has verified, ``None`` where it has verified none.
@@ -108,7 +115,13 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         ``"sha256:"`` and the SHA-256 in base64; of a file that was sent in parts, that of the parts' own checksums,
         then ``-`` and their number.
         """
-        return self.stat.checksum
+        stat = self.stat
+        if stat.head is not None and stat.checksum is None:
+            # Stores tell it of the whole object only, when that is asked for.
+            stat = self.backend.stat(self.token.key)
+            if stat.etag != self.stat.etag:
+                raise UploadChanged("another ETag than was validated")
+        return stat.checksum
 
     @property
     def is_kept(self) -> bool:
@@ -127,7 +140,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         """The stream; made when first read."""
         if self._stream is None:
             stat = self.stat
-            reader = ObjectReader(partial(self.backend.read, self.token.key, stat.etag), stat.size)
+            reader = ObjectReader(partial(self.backend.read, self.token.key, stat.etag), stat.size, stat.head or b"")
             self._stream = cast("IO[Any]", io.BufferedReader(reader))
         return self._stream
 
@@ -194,7 +207,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         try:
             if not is_owner(self.token.owner):
                 raise UploadForeign("another owner")
-            stat = self.backend.stat(self.token.key)
+            has_head = self.chosen.has_signature and self.token.size
+            stat = self.backend.stat(self.token.key, FIRST_READ if has_head else 0)
             # What is sent in parts has the type that the server began with.
             expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
             if stat.size != self.token.size or stat.content_type not in expected:
@@ -206,6 +220,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             self._error = error
         else:
             self._stat = stat
+            self.content_type = self.chosen.content_type
 
     @property
     def is_open_question(self) -> bool:

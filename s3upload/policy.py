@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from .conf import POLICY_AGE
 from .exceptions import Expired, Forged, Refused
+from .sniffing import agrees, has_signature, sniffed_type
 
 SALT = "s3upload.policy"
 
@@ -56,27 +57,53 @@ class ChosenFile:
     :param size: bytes.
     :param type: the declared media type; may be empty.
     :param sha256: its SHA-256 in base64; empty when the browser can tell that of each part, ``None`` when it can't.
+    :param head: its first bytes, from the store; ``None`` as long as they are not known.
     """
 
     name: str
     size: int
     type: str
     sha256: str | None = None
+    head: bytes | None = None
 
     @property
     def content_type(self) -> str:
-        """The media type that the server decides on: the declared one, unless it could make the file a script."""
-        guessed = self._guessed_type
-        declared = self._declared_type
-        if declared in UNKNOWN_TYPES or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
-            return guessed or DEFAULT_TYPE
-        return declared
+        """
+        The media type that the server decides on.
+
+        It is the declared one, unless that could make the file a script, or the file does not begin as files of that
+        type do: then it is what the first bytes stand for.
+        """
+        agreed = self._agreed_type
+        return agreed if self._can_be(agreed) else sniffed_type(self.head or b"") or DEFAULT_TYPE
 
     @property
     def possible_types(self) -> set[str]:
         """The media types under which a policy may accept the file: systems name one kind of file differently."""
         decided = self.content_type
-        return {decided} if _is_scriptable(decided) else {decided, self._guessed_type or decided}
+        if _is_scriptable(decided):
+            return {decided}
+        return {type_ for type_ in self._claimed_types if self._can_be(type_)} or {decided}
+
+    @property
+    def has_signature(self) -> bool:
+        """Whether the first bytes can belie what its name and its declaration say."""
+        return any(map(has_signature, self._claimed_types))
+
+    @property
+    def _claimed_types(self) -> set[str]:
+        return {self._agreed_type, self._guessed_type or self._agreed_type}
+
+    def _can_be(self, type_: str) -> bool:
+        return self.head is None or agrees(type_, self.head)
+
+    @property
+    def _agreed_type(self) -> str:
+        guessed = self._guessed_type
+        declared = self._declared_type
+        if declared in UNKNOWN_TYPES or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
+            return guessed or DEFAULT_TYPE
+        return declared
 
     @property
     def _guessed_type(self) -> str | None:
@@ -135,11 +162,7 @@ class Policy:
         :raises Refused: when it is too large or of another type; the message says what is allowed.
         """
         if file.size > self.max_size:
-            raise Refused(
-                _("The file is too large (%(size)s). At most %(max_size)s are allowed.")
-                % {"size": filesizeformat(file.size), "max_size": filesizeformat(self.max_size)},
-                code="max_size",
-            )
+            raise too_large(file.size, self.max_size)
         if not (self._accepts(file) and self._has_extension(file)):
             raise Refused(
                 _("Files of this type are not accepted here. Accepted: %(accepted)s.")
@@ -169,6 +192,15 @@ class Policy:
         if self.extensions is None:
             return self._specifiers()
         return [f".{extension}" for extension in self.extensions]
+
+
+def too_large(size: int, max_size: int) -> Refused:
+    """Return the refusal of a file that has more bytes than are allowed."""
+    return Refused(
+        _("The file is too large (%(size)s). At most %(max_size)s are allowed.")
+        % {"size": filesizeformat(size), "max_size": filesizeformat(max_size)},
+        code="max_size",
+    )
 
 
 def clean_file_name(name: str) -> str:

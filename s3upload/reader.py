@@ -23,13 +23,14 @@ class ObjectReader(io.RawIOBase):
 
     :param fetch: returns up to ``size`` bytes from ``start`` on, given ``(start, size)``.
     :param size: of the object, in bytes.
+    :param head: its first bytes, where they are there already.
     """
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int, head: bytes = b"") -> None:
         self._fetch = fetch
         self._size = size
         self._position = 0
-        self._window = b""
+        self._window = head
         self._window_start = 0
         self._ahead = FIRST_READ
 

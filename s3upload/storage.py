@@ -54,11 +54,13 @@ class S3UploadStorage(S3Storage):
 
     def save(self, name: str | None, content: File[Any], max_length: int | None = None) -> str:
         upload = _upload_of(content)
+        if upload is not None:
+            # What type it is saved as is known when the store was asked.
+            upload.check()
         if upload is None or not self._has_in_place(upload, max_length):
             return cast("str", super().save(name, content, max_length=max_length))
         key = upload.token.key
         backend = cast("S3Backend", upload.backend)
-        upload.check()
         # Asked once more: two forms with the same upload may both have been found valid.
         if not backend.is_pending(upload.token):
             raise UploadGone("saved already")

@@ -20,9 +20,10 @@ from django.utils.safestring import SafeString
 
 from .backends import DEFAULT, storage_name, takes_uploads
 from .conf import conf
-from .exceptions import StoreUnavailable, UnusableUpload, UploadForeign
+from .exceptions import StoreUnavailable, UploadForeign
 from .files import DirectUploadedFile
-from .policy import ChosenFile, Policy, field_identity
+from .images import image_to_python
+from .policy import Policy, field_identity
 from .tokens import entry_name
 
 CURABLE = frozenset({"contradiction", StoreUnavailable.default_code})
@@ -151,10 +152,9 @@ def media(self: FileInput) -> Media:
     return inherited + Media(js=cast("Any", [SCRIPT])) if replaces(self) else inherited
 
 
-# Methods of FileField and ImageField. Called are the ones that Django defines.
+# Methods of FileField. Called are the ones that Django defines.
 
 _clean = FileField.clean
-_image_to_python = ImageField.to_python
 
 
 def get_bound_field(self: FileField, form: BaseForm, field_name: str) -> BoundField:
@@ -170,9 +170,14 @@ def clean(self: FileField, data: Any, initial: Any = None) -> Any:
         return _clean(self, data, initial)
     try:
         bound_field: BoundField | None = getattr(self.widget, "s3upload_bound_field", None)
-        if bound_field is not None:
-            check_upload(data, policy_for(self.widget, bound_field.html_name))
-        return _clean(self, data, initial)
+        policy = policy_for(self.widget, bound_field.html_name) if bound_field is not None else None
+        if policy is not None:
+            check_upload(data, policy)
+        cleaned = _clean(self, data, initial)
+        if policy is not None:
+            # Once more: its first bytes are known now. An ImageField has said more clearly what is no image.
+            policy.check(data.chosen)
+        return cleaned
     except StoreUnavailable:
         raise
     except ValidationError:
@@ -187,44 +192,10 @@ def check_upload(upload: DirectUploadedFile, policy: Policy) -> None:
     :raises UploadForeign: when it was uploaded for another storage.
     :raises Refused: when the field's policy does not allow it.
     """
-    token = upload.token
-    if token.storage != policy.storage:
-        raise UploadForeign(f"uploaded to {token.storage!r}, posted for {policy.storage!r}")
-    policy.check(ChosenFile(token.name, token.size, token.content_type))
-
-
-def image_to_python(self: ImageField, data: Any) -> Any:
-    if not isinstance(data, DirectUploadedFile):
-        return _image_to_python(self, data)
-    view = _ImageView(data)
-    try:
-        _image_to_python(self, cast("Any", view))
-    except ValidationError as error:
-        # Django calls an image broken that could not be read.
-        if isinstance(error.__cause__, UnusableUpload):
-            raise error.__cause__ from None
-        raise
-    data.image = view.image
-    data.content_type = view.content_type
-    data.seek(0)
-    return data
-
-
-class _ImageView:
-    """
-    An upload as Django's ``ImageField`` looks at it.
-
-    It would read the whole file into memory, unless there is a path. Pillow, which gets the path, takes a file as
-    well, of which it reads what it needs.
-    """
-
-    image: Any = None
-    content_type: str | None = None
-
-    def __init__(self, upload: DirectUploadedFile) -> None:
-        self.name = upload.name
-        self.size = upload.size
-        self.temporary_file_path = lambda: upload
+    storage = upload.token.storage
+    if storage != policy.storage:
+        raise UploadForeign(f"uploaded to {storage!r}, posted for {policy.storage!r}")
+    policy.check(upload.chosen)
 
 
 def _model_field(form: BaseForm, name: str) -> models.FileField | None:

@@ -323,7 +323,8 @@ def test_broken_image_is_an_error_on_the_field(store: Any) -> None:
 
 @CEPH
 def test_image_that_cannot_be_read_is_not_called_broken(store: Any) -> None:
-    upload = uploaded(noise("PNG", (9, 9)), "photo.png", "image/png")
+    # Larger than what is read when the store is first asked.
+    upload = uploaded(noise("PNG", (300, 300)), "photo.png", "image/png")
     assert upload.size
     overwrite(upload, bytes(upload.size))
     assert image_form(upload).errors.as_data()["image"][0].code == "upload_changed"
@@ -477,6 +478,57 @@ def test_checksum_that_the_store_has_verified_is_told(store: Any, call_count: An
         assert checksum == f"sha256:{composite}-{len(digests)}"
     else:
         assert checksum == f"sha256:{whole}"
+
+
+@pytest.mark.parametrize("size", [1000, 100_000])
+def test_of_a_type_that_the_first_bytes_tell_they_are_looked_at(store: Any, call_count: Any, size: int) -> None:
+    """In the place of the look that others get; the checksum then costs a call, if somebody asks for it."""
+    body = b"%PDF-1.7" + random.Random(9).randbytes(size)
+    sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    upload = posted(Browser().upload("/forms/plain/", "file", "a.pdf", body, type="application/pdf", sha256=sha256))
+    call_count.clear()
+    assert upload.size == len(body)
+    assert upload.content_type == "application/pdf"
+    assert upload.read(1000) == body[:1000]
+    assert call_count == ({} if store.name == "filesystem" else {"GetObject": 1})
+    assert upload.checksum == upload.checksum == (None if store.name == "ceph" else f"sha256:{sha256}")
+    assert call_count == ({} if store.name == "filesystem" else {"GetObject": 1, "HeadObject": 1})
+    assert upload.open().read() == body
+
+
+PAGE = b"<!DOCTYPE html><script>alert(document.domain)</script>"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.pdf", "a.mp4"])
+def test_page_under_another_name_is_stored_as_a_file_of_no_type(store: Any, name: str) -> None:
+    upload = posted(Browser().upload("/forms/plain/", "file", name, PAGE, type=""))
+    assert default_storage.save("documents/" + name, upload) == "documents/" + name
+    assert upload.content_type == "application/octet-stream"
+    if store.name != "filesystem":
+        assert store.head("documents/" + name)["ContentType"] == "application/octet-stream"
+
+
+def test_empty_file_of_such_a_type(store: Any) -> None:
+    upload = uploaded(b"", "a.png", "image/png")
+    assert upload.size == 0
+    assert upload.read() == b""
+
+
+@S3_STORES
+def test_checksum_of_an_object_that_was_exchanged_after_the_first_look(store: Any) -> None:
+    upload = uploaded(b"%PDF-1.7 one", "a.pdf", "application/pdf")
+    assert upload.size == 12
+    overwrite(upload, b"%PDF-1.7 two")
+    with pytest.raises(UploadChanged):
+        _ = upload.checksum
+
+
+@S3_STORES
+def test_object_that_is_shorter_than_agreed(store: Any) -> None:
+    upload = uploaded(b"%PDF-1.7 one", "a.pdf", "application/pdf")
+    store.client.put_object(Bucket=store.bucket, Key=upload.token.key, Body=b"", ContentType="application/pdf")
+    with pytest.raises(UploadChanged):
+        upload.check()
 
 
 def test_checksum_that_nobody_has_verified_is_none(store: Any) -> None:

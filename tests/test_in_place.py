@@ -262,6 +262,12 @@ def test_image_of_another_type_than_the_browser_said_is_copied_with_its_own(stor
     assert "s3upload" not in tags(store, name)
 
 
+def test_page_under_the_name_of_an_image_is_copied_as_a_file_of_no_type(store: S3Store) -> None:
+    name = default_storage.save("photo.png", uploaded(b"<script>alert(1)</script>", "photo.png", "image/png"))
+    assert name == "photo.png"
+    assert store.head(name)["ContentType"] == "application/octet-stream"
+
+
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_file_overwrite_option_makes_no_difference(store: S3Store, settings: Any, overwrite: bool) -> None:
     and_options(settings, file_overwrite=overwrite)

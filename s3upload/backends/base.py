@@ -24,13 +24,16 @@ class Stat:
     :param etag: changes whenever the content does; without quotes.
     :param content_type: ``None`` where the store keeps none.
     :param checksum: ``"sha256:"`` and the SHA-256 in base64, which the store has verified; of a file that was sent in
-        parts, that of the parts' checksums, then ``-`` and their number. ``None`` where it has verified none.
+        parts, that of the parts' checksums, then ``-`` and their number. ``None`` where it has verified none, or has
+        told the first bytes instead.
+    :param head: the first bytes, where they were asked for.
     """
 
     size: int
     etag: str
     content_type: str | None
     checksum: str | None = None
+    head: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +176,11 @@ class Backend(ABC):
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
     @abstractmethod
-    def stat(self, key: str) -> Stat:
+    def stat(self, key: str, head: int = 0) -> Stat:
         """
-        Return what the store knows of a pending object.
+        Return what the store knows of a pending object, in one call.
 
+        :param head: how many of its first bytes to return with it; not for an empty object.
         :raises UploadGone: when it is not there.
         """
 

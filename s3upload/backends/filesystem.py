@@ -222,14 +222,16 @@ class FileSystemBackend(Backend):
 
     # A pending object
 
-    def stat(self, key: str) -> Stat:
+    def stat(self, key: str, head: int = 0) -> Stat:
         path = self.storage.path(key)
         with translated_errors():
-            status = os.stat(path)
+            with open(path, "rb") as file:
+                status = os.fstat(file.fileno())
+                first = file.read(head) if head else None
             checksum = None
             with suppress(FileNotFoundError), open(path + CHECKSUM_SUFFIX) as file:
                 checksum = f"sha256:{file.read()}"
-        return Stat(status.st_size, _etag(status), None, checksum)
+        return Stat(status.st_size, _etag(status), None, checksum, first)
 
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         with translated_errors(), open(self.storage.path(key), "rb") as file:

@@ -392,17 +392,26 @@ class S3Backend(Backend):
 
     # Reading
 
-    def stat(self, key: str) -> Stat:
+    def stat(self, key: str, head: int = 0) -> Stat:
+        return self._stat_with(key, head) if head else self._stat(key)
+
+    def _stat(self, key: str) -> Stat:
         options: Any = {"ChecksumMode": "ENABLED"} if self.takes_checksums else {}
         with translated_errors("HeadObject"):
-            head = self.client.head_object(**self._target(key), **options)
-        checksum = head.get("ChecksumSHA256")
+            answer = self.client.head_object(**self._target(key), **options)
+        checksum = answer.get("ChecksumSHA256")
         return Stat(
-            head["ContentLength"],
-            head["ETag"].strip('"'),
-            head.get("ContentType"),
+            answer["ContentLength"],
+            answer["ETag"].strip('"'),
+            answer.get("ContentType"),
             f"sha256:{checksum}" if checksum else None,
         )
+
+    def _stat_with(self, key: str, head: int) -> Stat:
+        with translated_errors("GetObject"):
+            answer = self.client.get_object(**self._target(key), Range=f"bytes=0-{head - 1}")
+            size = int(answer["ContentRange"].rpartition("/")[2])
+            return Stat(size, answer["ETag"].strip('"'), answer.get("ContentType"), head=answer["Body"].read())
 
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         with translated_errors("GetObject"):
