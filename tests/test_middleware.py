@@ -322,8 +322,8 @@ def test_expired_token_is_an_error_on_the_field(browser: Browser, monkeypatch: p
 
 
 def test_token_of_another_field_is_an_error_on_the_field(browser: Browser) -> None:
-    token = browser.upload("/forms/two/", "first", "a.txt", b"x")
-    response = browser.post("/forms/two/", {"first-s3upload": token, "second-s3upload": token})
+    one, other = (browser.upload("/forms/two/", "first", "a.txt", b"x") for _ in range(2))
+    response = browser.post("/forms/two/", {"first-s3upload": one, "second-s3upload": other})
     assert errors(response, "second") == ["upload_foreign"]
     assert errors(response, "first") == []
 
