@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import PurePath
 from threading import Lock
@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import botocore.exceptions
 import shortuuid
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
@@ -396,10 +397,11 @@ class S3Backend(Backend):
         options: Any = {"ChecksumMode": "ENABLED"} if self.takes_checksums else {}
         with translated_errors("HeadObject"):
             head = self.client.head_object(**self._target(key), **options)
+            etag = _etag_of(head, "HeadObject")
         checksum = head.get("ChecksumSHA256")
         return Stat(
             head["ContentLength"],
-            head["ETag"].strip('"'),
+            etag,
             head.get("ContentType"),
             f"sha256:{checksum}" if checksum else None,
         )
@@ -411,11 +413,11 @@ class S3Backend(Backend):
                 Key=self.full_key(key),
                 Range=f"bytes={start}-{start + size - 1}",
             )
-            # Compared instead of sent as a condition: stores differ in how they understand If-Match.
-            if answer["ETag"].strip('"') != etag:
-                answer["Body"].close()
-                raise UploadChanged("read another ETag than was validated")
-            return answer["Body"].read()
+            with closing(answer["Body"]) as body:
+                # Compared instead of sent as a condition: stores differ in how they understand If-Match.
+                if _etag_of(answer, "GetObject") != etag:
+                    raise UploadChanged("read another ETag than was validated")
+                return body.read()
 
     # Saving
 
@@ -517,7 +519,7 @@ class S3Backend(Backend):
                 parts = list(pool.map(copy_part, range(1, -(-stat.size // size) + 1)))
             # Every part was copied under the condition; for stores that ignore it, the source is compared once.
             head = self.client.head_object(**cast("dict[str, Any]", pinned))
-            if head["ETag"].strip('"') != stat.etag:
+            if _etag_of(head, "HeadObject") != stat.etag:
                 raise UploadChanged("the source of a copy in parts changed")
             self.copier.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
@@ -547,6 +549,14 @@ def _composite(parts: list[Part]) -> str | None:
     return f"{b64encode(hashlib.sha256(digests).digest()).decode()}-{len(parts)}"
 
 
+def _etag_of(answer: Any, operation: str) -> str:
+    # Something on the way may answer with 200 in the store's place: a network that wants a login, a balancer.
+    if "ETag" not in answer:
+        logger.error("what answered %s is no store: there is no ETag", operation)
+        raise StoreUnavailable("no ETag")
+    return str(answer["ETag"].strip('"'))
+
+
 @contextmanager
 def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[None]:
     """
@@ -568,6 +578,12 @@ def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[N
         raise StoreUnavailable(code) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError) as error:
         raise ImproperlyConfigured(f"{operation} can't be sent: {error}") from error
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
+    except (
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.HTTPClientError,
+        ResponseParserError,
+        # botocore follows a redirect to where HeadBucket says, and HeadBucket too.
+        RecursionError,
+    ) as error:
         logger.error("the store did not answer %s: %s", operation, type(error).__name__)
         raise StoreUnavailable(type(error).__name__) from error
