@@ -156,6 +156,8 @@ class Waiting(Fault):
 
     def __post_init__(self) -> None:
         self.healed = threading.Event()
+        self.reached = threading.Event()
+        """Whether something waits; of an answer, whether the store has given it."""
 
 
 @dataclass(eq=False)
@@ -495,6 +497,7 @@ class _Connection(threading.Thread):
                 raise _Broken
 
     def _hold(self, fault: Waiting) -> None:
+        fault.reached.set()
         while not fault.healed.wait(0.1):
             if self.over.is_set():
                 raise _Broken
