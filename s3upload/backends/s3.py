@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import botocore.exceptions
 import shortuuid
 from botocore.config import Config
-from botocore.parsers import ResponseParserError
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
@@ -581,7 +580,6 @@ def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[N
     except (
         botocore.exceptions.BotoCoreError,
         botocore.exceptions.HTTPClientError,
-        ResponseParserError,
         # botocore follows a redirect to where HeadBucket says, and HeadBucket too.
         RecursionError,
     ) as error:
