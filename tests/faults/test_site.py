@@ -13,13 +13,13 @@ import botocore.signers
 import pytest
 from django.core import signing
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from s3upload.exceptions import Forged, StoreUnavailable
 from s3upload.files import DirectUploadedFile
 from tests.conftest import S3Store
 from tests.test_files import uploaded
-from tests.test_storage import BODY, Rejected, Site, save_document
+from tests.test_storage import BODY, Site, save_document
 from tests.testapp import models
 from tests.wire import Browser
 
@@ -36,20 +36,22 @@ FORGED = str(Forged.default_message)
 # --- the database -----------------------------------------------------------------------------
 
 
-def test_commit_that_fails_keeps_the_upload(ceph_store: S3Store, settings: Any) -> None:
+@pytest.mark.parametrize("status", [200, 500])
+def test_commit_that_fails_keeps_the_upload(status: int, ceph_store: S3Store, settings: Any) -> None:
     """The last moment at which a database says no: a foreign key that is looked at when the transaction commits."""
     settings.MIDDLEWARE = ["s3upload.middleware.S3UploadMiddleware"]
 
-    def commit_nonsense(request: HttpRequest, upload: DirectUploadedFile) -> None:
+    def commit_nonsense(request: HttpRequest, upload: DirectUploadedFile) -> HttpResponse:
         try:
             with transaction.atomic():
                 save_document(request, upload)
                 models.Attachment.objects.create(document_id=0, file="attachments/a.txt")
-        except IntegrityError as error:
-            raise Rejected from error
+        except IntegrityError:
+            return HttpResponse(status=status)
+        raise AssertionError("the commit did not fail")
 
     upload = uploaded(BODY)
-    assert Site(commit_nonsense).post(upload.token.sign()).status_code == 500
+    assert Site(commit_nonsense).post(upload.token.sign()).status_code == status
     assert not models.Document.objects.exists()
     assert ceph_store.get(upload.token.key) == BODY
 
