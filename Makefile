@@ -15,7 +15,7 @@ DEMO_PYTHON := $(DEMO)/bin/python
 MSGFMT := msgfmt --check --check-accelerators
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint types js locales check-locales docs pytest coverage bundle \
+.PHONY: help test check lint types js locales check-locales docs pytest coverage load bundle \
         demo packages clean
 
 help: ## Say what the targets do
@@ -76,6 +76,9 @@ coverage: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## Th
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
+
+load: packages $(VENV)/.made ## Two thousand uploads while the store refuses one request in ten; `make test` has 300
+	LOAD_UPLOADS=2000 $(BIN)/python -m pytest -s tests/test_load.py
 
 # --- what they need -------------------------------------------------------------------------
 

@@ -63,8 +63,8 @@ def measure(folder: Path) -> int:
     from django.test.testcases import LiveServerThread
 
     from tests.browser.page import Page
-    from tests.browser.proxy import Proxy
     from tests.conftest import Chrome, S3Store
+    from tests.proxy import Proxy
     from tests.servers.base import in_background
 
     connections["default"].settings_dict["NAME"] = str(folder / "site.sqlite3")

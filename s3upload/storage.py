@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from .backends import backend_for
+from .backends.s3 import S3Backend, translated_errors
 from .exceptions import UploadGone
 from .files import DirectUploadedFile
-
-if TYPE_CHECKING:
-    from .backends.s3 import S3Backend
 
 
 class S3UploadStorage(S3Storage):
@@ -54,11 +52,15 @@ class S3UploadStorage(S3Storage):
 
     def save(self, name: str | None, content: File[Any], max_length: int | None = None) -> str:
         upload = _upload_of(content)
-        if upload is not None:
-            # What type it is saved as is known when the store was asked.
-            upload.check()
-        if upload is None or not self._has_in_place(upload, max_length):
+        if upload is None:
             return cast("str", super().save(name, content, max_length=max_length))
+        # What type it is saved as is known when the store was asked.
+        upload.check()
+        if not self._has_in_place(upload, max_length):
+            # django-storages asks whether the name is taken, and sends what can't be copied: as boto3 raises it, an
+            # error would be no answer to a visitor.
+            with translated_errors("saving"):
+                return cast("str", super().save(name, content, max_length=max_length))
         key = upload.token.key
         backend = cast("S3Backend", upload.backend)
         # Asked once more: two forms with the same upload may both have been found valid.

@@ -375,6 +375,37 @@ def test_every_permission_comes_from_a_call() -> None:
     assert set(re.findall(r"``(s3:\w+)``", str(rows("in-place", "tag-calls")))) == allowed_in_place - allowed
 
 
+CLAIMS = ("faults", "threats")
+"""The pages that have a test for each thing that they claim."""
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = set(re.findall(r"``(tests/[\w/]+\.py)::(\w+)``", ALL))
+
+    assert named
+    for path, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
+
+
+@pytest.mark.parametrize("page", [page for page in CLAIMS if page in PAGES])
+def test_every_row_of_what_is_claimed_has_a_test(page: str) -> None:
+    tables = re.findall(r"^   :name: (\S+)$", PAGES[page], re.MULTILINE)
+
+    assert tables
+    for table in tables:
+        assert [row for row in rows(page, table) if "``tests/" not in row[-1]] == [], table
+
+
+def test_every_test_of_faults_is_named() -> None:
+    tests = [
+        f"``tests/faults/{path.name}::{name}``"
+        for path in (ROOT / "tests" / "faults").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+    assert [test for test in tests if test not in PAGES["faults"]] == []
+
+
 def test_every_class_that_is_named_exists() -> None:
     named = set(re.findall(r"\bs3upload(?:\.\w+)*\.[A-Z]\w{4,}", ALL + OTHERS))
 

@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import PurePath
 from threading import Lock
@@ -399,10 +399,11 @@ class S3Backend(Backend):
         options: Any = {"ChecksumMode": "ENABLED"} if self.takes_checksums else {}
         with translated_errors("HeadObject"):
             answer = self.client.head_object(**self._target(key), **options)
+            etag = _etag_of(answer, "HeadObject")
         checksum = answer.get("ChecksumSHA256")
         return Stat(
             answer["ContentLength"],
-            answer["ETag"].strip('"'),
+            etag,
             answer.get("ContentType"),
             f"sha256:{checksum}" if checksum else None,
         )
@@ -410,8 +411,11 @@ class S3Backend(Backend):
     def _stat_with(self, key: str, head: int) -> Stat:
         with translated_errors("GetObject"):
             answer = self.client.get_object(**self._target(key), Range=f"bytes=0-{head - 1}")
-            size = int(answer["ContentRange"].rpartition("/")[2])
-            return Stat(size, answer["ETag"].strip('"'), answer.get("ContentType"), head=answer["Body"].read())
+            with closing(answer["Body"]) as body:
+                etag = _etag_of(answer, "GetObject")
+                # Who answers with the whole object instead names no range.
+                size = answer.get("ContentRange", "").rpartition("/")[2] or answer["ContentLength"]
+                return Stat(int(size), etag, answer.get("ContentType"), head=body.read(head))
 
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         with translated_errors("GetObject"):
@@ -420,11 +424,11 @@ class S3Backend(Backend):
                 Key=self.full_key(key),
                 Range=f"bytes={start}-{start + size - 1}",
             )
-            # Compared instead of sent as a condition: stores differ in how they understand If-Match.
-            if answer["ETag"].strip('"') != etag:
-                answer["Body"].close()
-                raise UploadChanged("read another ETag than was validated")
-            return answer["Body"].read()
+            with closing(answer["Body"]) as body:
+                # Compared instead of sent as a condition: stores differ in how they understand If-Match.
+                if _etag_of(answer, "GetObject") != etag:
+                    raise UploadChanged("read another ETag than was validated")
+                return body.read()
 
     # Saving
 
@@ -526,7 +530,7 @@ class S3Backend(Backend):
                 parts = list(pool.map(copy_part, range(1, -(-stat.size // size) + 1)))
             # Every part was copied under the condition; for stores that ignore it, the source is compared once.
             head = self.client.head_object(**cast("dict[str, Any]", pinned))
-            if head["ETag"].strip('"') != stat.etag:
+            if _etag_of(head, "HeadObject") != stat.etag:
                 raise UploadChanged("the source of a copy in parts changed")
             self.copier.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
@@ -556,6 +560,14 @@ def _composite(parts: list[Part]) -> str | None:
     return f"{b64encode(hashlib.sha256(digests).digest()).decode()}-{len(parts)}"
 
 
+def _etag_of(answer: Any, operation: str) -> str:
+    # Something on the way may answer with 200 in the store's place: a network that wants a login, a balancer.
+    if "ETag" not in answer:
+        logger.error("what answered %s is no store: there is no ETag", operation)
+        raise StoreUnavailable("no ETag")
+    return str(answer["ETag"].strip('"'))
+
+
 @contextmanager
 def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[None]:
     """
@@ -577,6 +589,11 @@ def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[N
         raise StoreUnavailable(code) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError) as error:
         raise ImproperlyConfigured(f"{operation} can't be sent: {error}") from error
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
+    except (
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.HTTPClientError,
+        # botocore follows a redirect to where HeadBucket says, and HeadBucket too.
+        RecursionError,
+    ) as error:
         logger.error("the store did not answer %s: %s", operation, type(error).__name__)
         raise StoreUnavailable(type(error).__name__) from error

@@ -16,8 +16,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from s3upload.parts import part_count, part_size_for
 from tests.browser.page import Page
-from tests.browser.proxy import Proxy
 from tests.conftest import Chrome, FilesystemStore, S3Store
+from tests.proxy import Proxy
 
 MAKE = Callable[..., Path]
 

@@ -10,8 +10,8 @@ from django.test import Client
 
 from tests.browser.conftest import MAKE, Requests
 from tests.browser.page import Page
-from tests.browser.proxy import Proxy
 from tests.conftest import Chrome, FilesystemStore, S3Store
+from tests.proxy import Proxy
 from tests.servers.base import CORS_RULES
 from tests.testapp import models
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +14,7 @@ from tests.browser.conftest import MAKE
 from tests.browser.page import Page
 from tests.conftest import Chrome, S3Store
 from tests.servers.base import in_background
+from tests.site.process import site_process
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -72,25 +70,10 @@ class Site:
 
 @pytest.fixture
 def site(disk_store: S3Store, tmp_path: Path) -> Iterator[Site]:
-    environ = {
-        **os.environ,
-        "SITE_DATABASE": str(tmp_path / "site.sqlite3"),
-        "SITE_STORAGE": json.dumps(disk_store.options),
-    }
-    command = [sys.executable, "-m", "tests.site"]
-    with (tmp_path / "site.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        try:
-            site = Site(process)
-            yield site
-        finally:
-            # The end of its input ends it, and the end of its output the thread that reads it.
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(timeout=30)
-        site.close()
+    with site_process(disk_store.options, tmp_path) as process:
+        site = Site(process)
+        yield site
+    site.close()
 
 
 def memory_of(pid: int, name: str) -> int:

@@ -12,7 +12,8 @@ from django.http import HttpResponse
 from s3upload.views import VIEWS
 from tests.browser.conftest import MAKE, LargeFile, Requests
 from tests.browser.page import Page
-from tests.browser.proxy import (
+from tests.conftest import S3Store
+from tests.proxy import (
     Answer,
     Corrupt,
     Fault,
@@ -26,7 +27,6 @@ from tests.browser.proxy import (
     carries_bytes,
     is_part,
 )
-from tests.conftest import S3Store
 
 pytestmark = pytest.mark.browser
 

@@ -10,8 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.browser.conftest import LargeFile, large_file
 from tests.browser.page import Page
-from tests.browser.proxy import Answer, Fault, HoldAnswer, HoldRequest, Proxy, Request
 from tests.conftest import FilesystemStore, S3Store
+from tests.proxy import Answer, Fault, HoldAnswer, HoldRequest, Proxy, Request
 
 pytestmark = pytest.mark.browser
 

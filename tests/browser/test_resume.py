@@ -11,8 +11,8 @@ from django.http import HttpResponse
 from s3upload.views import VIEWS
 from tests.browser.conftest import LargeFile, Requests, large_file
 from tests.browser.page import Page
-from tests.browser.proxy import HoldRequest, Proxy, Request
 from tests.conftest import FilesystemStore, S3Store
+from tests.proxy import HoldRequest, Proxy, Request
 
 pytestmark = pytest.mark.browser
 

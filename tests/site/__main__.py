@@ -19,6 +19,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
+from s3upload.backends import s3
+
 
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
@@ -38,6 +40,9 @@ def say_calls() -> None:
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.site.settings"
     django.setup()
+    if "SITE_COPY_LIMIT" in os.environ:
+        # Bytes; what takes more than 5 GiB otherwise.
+        s3.COPY_LIMIT = s3.COPY_PART_SIZE = int(os.environ["SITE_COPY_LIMIT"])
     call_command("migrate", run_syncdb=True, verbosity=0)
     server: WSGIServer = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
     server.set_app(StaticFilesHandler(WSGIHandler()))

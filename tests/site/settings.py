@@ -11,4 +11,10 @@ STORAGES["default"] = {
     "BACKEND": "s3upload.storage.S3UploadStorage",
     "OPTIONS": json.loads(os.environ["SITE_STORAGE"]),
 }
+if "SITE_ARCHIVE" in os.environ:
+    STORAGES["archive"] = {
+        "BACKEND": "s3upload.storage.S3UploadStorage",
+        "OPTIONS": json.loads(os.environ["SITE_ARCHIVE"]),
+    }
+DATABASES["default"]["ATOMIC_REQUESTS"] = "SITE_ATOMIC" in os.environ
 S3UPLOAD_MAX_SIZE = 5 * 1024**4

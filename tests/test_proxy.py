@@ -11,9 +11,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.browser.proxy import Answer, Corrupt, HoldAnswer, HoldRequest, Proxy, Reset, Stall, Truncate
 from tests.conftest import S3Store
+from tests.proxy import (
+    OPERATIONS,
+    Answer,
+    Corrupt,
+    HoldAnswer,
+    HoldRequest,
+    Proxy,
+    Reset,
+    Stall,
+    Truncate,
+    every,
+    is_call,
+)
 
 BODY = random.Random(1).randbytes(3_000_000)
 
@@ -120,6 +133,58 @@ def test_answer_in_the_place_of_the_store(proxy: Proxy, sender: Sender, bucket: 
 
     assert sender.put() == 200
     assert [request.status for request in proxy.requests] == [503, 503, 200]
+
+
+def test_answer_in_the_place_of_that_of_the_store(proxy: Proxy, sender: Sender, bucket: S3Store) -> None:
+    bucket.put("key", BODY)
+    error = b"<Error><Code>InternalError</Code><Message>It broke.</Message></Error>"
+    copy = {"Bucket": bucket.bucket, "Key": "copy", "CopySource": {"Bucket": bucket.bucket, "Key": "key"}}
+    fault = proxy.add(Answer(is_call("CopyObject"), status=200, body=error, carried=True))
+    with pytest.raises(ClientError, match="InternalError"):
+        sender.client.copy_object(**copy)
+    assert fault.requests
+    # The store has done it all the same.
+    assert bucket.get("copy") == BODY
+    sender.client.copy_object(**copy)
+
+
+def test_refusal_of_a_request_for_a_head_has_no_body(proxy: Proxy, sender: Sender, bucket: S3Store) -> None:
+    bucket.put("key", b"")
+    proxy.add(Answer(is_call("HeadObject"), status=403))
+    sender.connection.request("HEAD", f"/{bucket.bucket}/key")
+    sender.connection.getresponse().read()
+    assert sender.put() == 200
+
+
+def test_operations_have_the_names_of_boto3(proxy: Proxy, sender: Sender, bucket: S3Store) -> None:
+    client, target = sender.client, {"Bucket": bucket.bucket, "Key": "key"}
+    source = {"CopySource": {"Bucket": bucket.bucket, "Key": "key"}}
+    called: list[str] = []
+    client.meta.events.register("before-call.s3", lambda model, **_: called.append(model.name))
+    client.put_object(**target, Body=b"12")
+    client.head_object(**target)
+    client.get_object(**target)["Body"].read()
+    client.copy_object(**{**target, "Key": "copy"}, **source)
+    client.put_object_tagging(**target, Tagging={"TagSet": []})
+    client.get_object_tagging(**target)
+    client.delete_object_tagging(**target)
+    uploads = [{**target, "UploadId": client.create_multipart_upload(**target)["UploadId"]} for _ in range(2)]
+    part = client.upload_part(**uploads[0], PartNumber=1, Body=b"12")
+    client.upload_part_copy(**uploads[1], PartNumber=1, **source)
+    client.list_parts(**uploads[0])
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    client.complete_multipart_upload(**uploads[0], MultipartUpload=parts)
+    client.abort_multipart_upload(**uploads[1])
+    client.delete_object(**target)
+    client.delete_objects(Bucket=bucket.bucket, Delete={"Objects": [{"Key": "copy"}]})
+
+    assert [request.operation for request in proxy.requests] == called
+    assert {*called, "PostObject"} == set(OPERATIONS.values())
+
+
+def test_one_request_in_three_goes_wrong(proxy: Proxy, sender: Sender) -> None:
+    proxy.add(Answer(every(3), times=float("inf")))
+    assert [sender.put(b"") for _ in range(7)] == [200, 200, 503, 200, 200, 503, 200]
 
 
 def test_stall_lasts_until_it_is_healed(proxy: Proxy, sender: Sender) -> None:

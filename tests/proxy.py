@@ -1,5 +1,5 @@
 """
-A proxy before a store, that misbehaves on demand.
+A proxy before a store, that misbehaves on demand: for browsers, and for the server.
 
 It takes HTTP/1.1 apart as far as needed to know one request from the next; what it passes on, it passes on as it came,
 the ``Host`` too, which is signed.
@@ -8,6 +8,7 @@ the ``Host`` too, which is signed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import select
 import socket
@@ -29,6 +30,26 @@ SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
 
+OPERATIONS = {
+    ("HEAD", False, ""): "HeadObject",
+    ("GET", False, ""): "GetObject",
+    ("PUT", False, ""): "PutObject",
+    ("PUT", True, ""): "CopyObject",
+    ("PUT", False, "partNumber"): "UploadPart",
+    ("PUT", True, "partNumber"): "UploadPartCopy",
+    ("DELETE", False, ""): "DeleteObject",
+    ("POST", False, ""): "PostObject",
+    ("POST", False, "delete"): "DeleteObjects",
+    ("POST", False, "uploads"): "CreateMultipartUpload",
+    ("POST", False, "uploadId"): "CompleteMultipartUpload",
+    ("GET", False, "uploadId"): "ListParts",
+    ("DELETE", False, "uploadId"): "AbortMultipartUpload",
+    ("GET", False, "tagging"): "GetObjectTagging",
+    ("PUT", False, "tagging"): "PutObjectTagging",
+    ("DELETE", False, "tagging"): "DeleteObjectTagging",
+}
+"""The operations of S3 by method, whether something is copied, and what the query has."""
+
 GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
@@ -41,6 +62,8 @@ class Request:
     length: int
     """Bytes that its body has."""
     connection: int
+    copies: bool = False
+    """Whether it names an object that the store is to copy."""
     received: int = 0
     """Bytes of its body that have arrived here."""
     status: int | None = None
@@ -56,6 +79,13 @@ class Request:
         """The number of the part that it uploads; None if it uploads none."""
         number = parse_qs(urlsplit(self.target).query).get("partNumber")
         return int(number[0]) if number and self.method == "PUT" else None
+
+    @property
+    def operation(self) -> str:
+        """The name that S3 has for it; empty for what is none of `OPERATIONS`."""
+        query = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+        telling = ("partNumber", "uploadId", "uploads", "delete", "tagging")
+        return OPERATIONS.get((self.method, self.copies, next((name for name in telling if name in query), "")), "")
 
     @property
     def is_whole(self) -> bool:
@@ -74,6 +104,17 @@ def carries_bytes(request: Request) -> bool:
 def is_part(number: int) -> Match:
     """Match the upload of one part."""
     return lambda request: request.part == number
+
+
+def is_call(*operations: str) -> Match:
+    """Match some operations of S3, such as ``"CopyObject"``."""
+    return lambda request: request.operation in operations
+
+
+def every(number: int) -> Match:
+    """Match one request in so many, evenly: the last of them."""
+    count = itertools.count(1)
+    return lambda request: next(count) % number == 0
 
 
 @dataclass(eq=False)
@@ -115,6 +156,8 @@ class Waiting(Fault):
 
     def __post_init__(self) -> None:
         self.healed = threading.Event()
+        self.reached = threading.Event()
+        """Whether something waits; of an answer, whether the store has given it."""
 
 
 @dataclass(eq=False)
@@ -136,10 +179,17 @@ class HoldAnswer(Waiting):
 
 @dataclass(eq=False)
 class Answer(Fault):
-    """The proxy answers in the store's place. A page of another origin may read the answer."""
+    """
+    The proxy answers in the store's place. A page of another origin may read the answer.
+
+    :param headers: further ones, such as ``Location``.
+    :param carried: whether the store gets the request all the same, and does as it says.
+    """
 
     status: int = 503
     body: bytes = SLOW_DOWN
+    headers: dict[str, str] = field(default_factory=dict)
+    carried: bool = False
 
 
 @dataclass(eq=False)
@@ -293,15 +343,17 @@ class _Connection(threading.Thread):
         method, target, _version = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
         assert _header(head, b"transfer-encoding") is None, "browsers say how long their uploads are"
         length = int(_header(head, b"content-length") or 0)
-        request = Request(method, target, length, self.number)
+        copies = _header(head, b"x-amz-copy-source") is not None
+        request = Request(method, target, length, self.number, copies)
         self.proxy._begin(request)
         fault = request.fault
 
-        if isinstance(fault, Answer):
+        if isinstance(fault, Answer) and not fault.carried:
+            if (_header(head, b"expect") or "").lower() == "100-continue":
+                self.near.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._take(request, length)
             self._wait(self.proxy.round_trip)
-            request.status = fault.status
-            self.near.socket.sendall(_answer(fault.status, fault.body))
+            self._answer_instead(request, fault)
             return True
 
         if isinstance(fault, HoldRequest):
@@ -395,12 +447,20 @@ class _Connection(threading.Thread):
         if isinstance(request.fault, Truncate):
             self.near.socket.sendall(head[: len("HTTP/1.1 2")])
             raise _Broken
+        if isinstance(request.fault, Answer):
+            self._answer_instead(request, request.fault)
+            # What the store says more on this connection is not to be taken for its next answer.
+            raise _Broken
         # Whoever has the answer finds it here too.
         request.status = _status(head)
         self.near.socket.sendall(head)
         if request.method != "HEAD" and _status(head) not in (204, 304):
             self._answer_body(head)
         return (_header(head, b"connection") or "").lower() != "close"
+
+    def _answer_instead(self, request: Request, fault: Answer) -> None:
+        request.status = fault.status
+        self.near.socket.sendall(_answer(fault, with_body=request.method != "HEAD"))
 
     def _answer_body(self, head: bytes) -> None:
         assert self.far is not None
@@ -437,6 +497,7 @@ class _Connection(threading.Thread):
                 raise _Broken
 
     def _hold(self, fault: Waiting) -> None:
+        fault.reached.set()
         while not fault.healed.wait(0.1):
             if self.over.is_set():
                 raise _Broken
@@ -497,14 +558,16 @@ def _header(head: bytes, name: bytes) -> str | None:
     return match and match[1].strip().decode("latin-1")
 
 
-def _answer(status: int, body: bytes) -> bytes:
-    return (
-        f"HTTP/1.1 {status} Proxy\r\n"
-        "Content-Type: application/xml\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Access-Control-Allow-Origin: *\r\n"
-        "Access-Control-Expose-Headers: ETag\r\n\r\n"
-    ).encode() + body
+def _answer(fault: Answer, *, with_body: bool) -> bytes:
+    headers = {
+        "Content-Type": "application/xml",
+        "Content-Length": str(len(fault.body)),
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "ETag",
+        **fault.headers,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {fault.status} Proxy\r\n{lines}\r\n".encode() + (fault.body if with_body else b"")
 
 
 def _reset(end: socket.socket) -> None:

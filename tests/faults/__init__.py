@@ -1,0 +1,1 @@
+"""What breaks: each fault is caused for real, and has the outcome that docs/faults.rst states."""
