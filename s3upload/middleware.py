@@ -124,15 +124,17 @@ def claim(request: HttpRequest) -> None:
     another field, becomes a file that can't be used: the form says so on its field.
 
     :raises Forged: when a token was not signed by this site.
-    :raises TooManyFilesSent: when there are more than Django allows in a form.
+    :raises TooManyFilesSent: when there are more than Django allows in a form; none has been looked at then.
     """
     entries = [name for name in request.POST if name.endswith(SUFFIX)]
     if not entries:
         return
     # No variable has the tokens: the error page of a developer shows variables.
-    if conf.max_files is not None and sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
+    if sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
         _empty(request)
-        raise TooManyFilesSent("The number of uploaded files exceeded settings.DATA_UPLOAD_MAX_NUMBER_FILES.")
+        raise TooManyFilesSent(
+            f"The number of uploaded files exceeded {conf.max_files} (settings.DATA_UPLOAD_MAX_NUMBER_FILES)."
+        )
     uploads = RequestUploads(partial(identities_of, request))
     try:
         # A token that is posted twice is one file.
@@ -164,7 +166,7 @@ def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedF
         raise
     error: UnusableUpload | None = None
     if token.field != field_identity(name):
-        error = UploadForeign(f"a token for {token.field!r} was posted for {name!r}")
+        error = UploadForeign(f"a token for {token.field!r} was posted for {name[:100]!r}")
     elif expired:
         error = UploadExpired()
     elif uploads.has(token):
