@@ -18,7 +18,7 @@ from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadExpired,
 from .files import DirectUploadedFile, RequestUploads
 from .owners import identities_of
 from .policy import field_identity
-from .tokens import SUFFIX, Token
+from .tokens import SUFFIX, SignedText, Token
 from .views import endpoint, is_for_endpoint
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def claim(request: HttpRequest) -> None:
     entries = [name for name in request.POST if name.endswith(SUFFIX)]
     if not entries:
         return
-    # No variable has the tokens: the error page of a developer shows variables.
+    # No variable shows the tokens: the error page of a developer shows variables.
     if sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
         _empty(request)
         raise TooManyFilesSent(
@@ -141,12 +141,12 @@ def claim(request: HttpRequest) -> None:
         claimed = {
             entry: [
                 _claimed(uploads, signed, entry.removesuffix(SUFFIX))
-                for signed in dict.fromkeys(request.POST.getlist(entry))
+                for signed in map(SignedText, dict.fromkeys(request.POST.getlist(entry)))
                 if signed
             ]
             for entry in entries
         }
-    except Forged:
+    except BaseException:
         _empty(request)
         raise
     # Tokens are no form data to a view, and have no place in its error reports.

@@ -39,7 +39,7 @@ from .exceptions import (
 from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
-from .tokens import Token
+from .tokens import SignedText, Token
 
 MAX_PARTS = 1000
 """Parts that one request may ask for."""
@@ -243,7 +243,8 @@ def _json(request: HttpRequest, keys: dict[str, type], optional: Mapping[str, ty
         body = json.loads(_body_of(request))
     except (ValueError, RecursionError, OSError) as error:
         raise Malformed from error
-    return _object(body, keys, optional)
+    body = _object(body, keys, optional)
+    return body | {key: SignedText(body[key]) for key in ("policy", "token") if key in body}
 
 
 def _body_of(request: HttpRequest) -> bytes:

@@ -142,5 +142,12 @@ OTHER_PURPOSES = {
 """What the site signs for something else."""
 
 
+FAILURE = "something that nobody thought of"
+
+
+def fail(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError(FAILURE)
+
+
 def changed(**changes: Any) -> Token:
     return replace(MINE, **changes)
