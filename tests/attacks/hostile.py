@@ -117,7 +117,7 @@ def forgeries(signed: str, salt: str) -> dict[str, str]:
         "a line after": signed + "\nx",
         "colons encoded": signed.replace(":", "%3A"),
         "colons of another script": signed.replace(":", "："),
-        "letters of another script": signed.replace("e", "е"),
+        "letters of another script": signed[:-1] + chr(ord(signed[-1]) + 0xFEE0),
         "other purpose": signing.dumps(value, salt=salt + "x"),
         "no purpose": signing.dumps(value),
         "key that is empty": signing.dumps(value, key=" ", salt=salt),
