@@ -139,7 +139,7 @@ def a_request(rng: random.Random) -> tuple[str, str, bytes, dict[str, str]]:
             body, content_type = "&".join(f"{name}={value}" for name, value in entries.items()).encode(), URLENCODED
     extra = headers(rng, content_type)
     if rng.random() < 0.03:
-        extra["CONTENT_LENGTH"] = rng.choice(("", "0", "5", "100000"))
+        extra["CONTENT_LENGTH"] = rng.choice(("", "0", "5"))
     method = "POST" if rng.random() < 0.97 else rng.choice(("GET", "PUT", "HEAD", "OPTIONS", "X"))
     return method, path, mutated(rng, body), extra
 
@@ -167,6 +167,7 @@ def elsewhere(client: Client, settings: Any) -> Client:
 @pytest.mark.django_db
 def test_requests_of_all_kinds(client: Client, elsewhere: Client, asked: CallCount) -> None:
     answers: dict[str, set[int]] = {"endpoint": set(), "form": set()}
+    too_much_for_django = 0
     for number in range(COUNT):
         rng = random.Random(f"{SEED}-{number}")
         method, path, body, extra = a_request(rng)
@@ -183,6 +184,7 @@ def test_requests_of_all_kinds(client: Client, elsewhere: Client, asked: CallCou
                 with suppress(type(error)):
                     elsewhere.generic(method, path, body, **extra)
                     pytest.fail(f"{error!r} here alone: {about}")
+                too_much_for_django += 1
                 continue
             error.add_note(about)
             raise
@@ -196,6 +198,7 @@ def test_requests_of_all_kinds(client: Client, elsewhere: Client, asked: CallCou
     # They get as far as there is to get.
     assert answers["endpoint"] >= {200, 400, 403, 404, 405}
     assert answers["form"] >= {200, 400, 403}
+    assert too_much_for_django < COUNT / 20
 
 
 def test_signed_text_of_all_kinds() -> None:
@@ -203,7 +206,8 @@ def test_signed_text_of_all_kinds() -> None:
         rng = random.Random(f"{SEED}-{number}")
         for good, unsign in ((rng.choice(TOKENS[::2]), Token.unsign), (POLICY, Policy.unsign)):
             text = mutated(rng, good.encode()).decode(errors=rng.choice(("replace", "surrogateescape")))
-            if text != good:
+            # One good token in the place of another is no forgery.
+            if text not in (*TOKENS, POLICY):
                 with pytest.raises(Forged):
                     unsign(text)
         name = clean_file_name(mutated(rng, b"../a b.tar.gz").decode(errors="surrogateescape") or "x")
