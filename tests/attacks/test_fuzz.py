@@ -137,11 +137,11 @@ def a_request(rng: random.Random) -> tuple[str, str, bytes, dict[str, str]]:
             body, content_type = encode_multipart(BOUNDARY, entries), MULTIPART
         else:
             body, content_type = "&".join(f"{name}={value}" for name, value in entries.items()).encode(), URLENCODED
-    extra = headers(rng, content_type)
+    body, extra = mutated(rng, body), headers(rng, content_type)
     if rng.random() < 0.03:
-        extra["CONTENT_LENGTH"] = rng.choice(("", "0", "5"))
+        extra["CONTENT_LENGTH"] = rng.choice(("", "0", str(len(body) // 2)))
     method = "POST" if rng.random() < 0.97 else rng.choice(("GET", "PUT", "HEAD", "OPTIONS", "X"))
-    return method, path, mutated(rng, body), extra
+    return method, path, body, extra
 
 
 @pytest.fixture

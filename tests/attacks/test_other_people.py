@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 from django.core import signing
 from django.test import Client
 
-from s3upload.backends.filesystem import PERMIT_SALT
+from s3upload.backends.filesystem import PERMIT_SALT, Permit
 from s3upload.conf import PRESIGNED_AGE, TOKEN_AGE
 from s3upload.owners import identities_of
 from s3upload.policy import SALT as POLICY_SALT
@@ -32,7 +33,7 @@ from tests.attacks.hostile import (
     post,
 )
 from tests.conftest import CallCount, FilesystemStore
-from tests.pages import a_policy, set_clock
+from tests.pages import a_policy, set_clock, use_unreachable_s3
 from tests.test_views import refused
 from tests.wire import ENDPOINT, multipart
 
@@ -100,6 +101,33 @@ def test_what_is_signed_for_something_else_is_no_permit(purpose: str, filesystem
     form, content_type = multipart(fields, b"content", "blob")
     assert attacker().generic("POST", ENDPOINT + "dummy/", form, content_type=content_type).status_code == 403
     assert filesystem_store.keys() == []
+
+
+SALTS = {"policy": POLICY_SALT, "token": TOKEN_SALT, "permit": PERMIT_SALT}
+
+
+@pytest.mark.parametrize("purpose", SALTS)
+def test_purpose_counts_and_not_the_shape(
+    purpose: str, filesystem_store: FilesystemStore, settings: Any, call_count: CallCount
+) -> None:
+    """What has every value that it should have, and was signed for something else."""
+    salt = SALTS[purpose]
+    permit = signing.dumps(astuple(Permit("default", WHOLE.key, 7, WHOLE.content_type)), salt=salt)
+    fields = {"key": WHOLE.key, "Content-Type": WHOLE.content_type, "permit": permit}
+    form, content_type = multipart(fields, b"content", "blob")
+    sent = attacker().generic("POST", ENDPOINT + "dummy/", form, content_type=content_type)
+    policy = signing.dumps(astuple(a_policy()), salt=salt)
+    use_unreachable_s3(settings)
+    assert (sent.status_code == 201) is (purpose == "permit")
+    assert (ask("presign/", {**good("presign/"), "policy": policy}).status_code == 200) is (purpose == "policy")
+    token = changed(owner="").sign(salt=salt)
+    # The good one is somebody else's.
+    assert (errors_or_status(post({"file-s3upload": token})) == ["upload_foreign"]) is (purpose == "token")
+    assert not call_count
+
+
+def errors_or_status(response: Any) -> Any:
+    return errors(response) if response.status_code == 200 else response.status_code
 
 
 SHAPES: dict[str, Any] = {
