@@ -3,8 +3,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 STORE ?= filesystem
-# One worker per core of a small machine; each worker has its own servers and browser.
-WORKERS ?= 2
+# Tests wait more than they work; each worker has its own servers and browser.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -15,7 +15,7 @@ DEMO_PYTHON := $(DEMO)/bin/python
 MSGFMT := msgfmt --check --check-accelerators
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint types js locales check-locales docs pytest coverage load bundle \
+.PHONY: help test check lint audit types js locales check-locales docs pytest coverage load defences bundle \
         demo packages clean
 
 help: ## Say what the targets do
@@ -41,9 +41,14 @@ endif
 
 check: lint types js check-locales docs ## Run everything but pytest
 
-lint: $(VENV)/.made ## Ruff: rules and formatting
+lint: $(VENV)/.made ## Ruff: rules and formatting; Bandit: what is dangerous
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/bandit -q -r s3upload
+
+audit: $(VENV)/.made js/node_modules/.made ## Ask the registries for known weaknesses of what is depended on
+	$(BIN)/pip-audit --skip-editable
+	npm --prefix js audit
 
 types: $(VENV)/.made ## Mypy, strict
 	$(BIN)/mypy

@@ -20,6 +20,12 @@ TOKEN_AGE = 24 * 3600
 PRESIGNED_AGE = 3600
 """Seconds that a presigned request can be used."""
 
+MAX_BODY = 1024**2
+"""Bytes of a request for the endpoint: the 10,000 parts of a file fit, with ETags of 64 characters."""
+
+MAX_FILES = 1000
+"""Files that one request may name where the site sets no limit: each of them can cost a call to the store."""
+
 
 class Settings:
     """The settings of the site, as attributes without their ``S3UPLOAD_``."""
@@ -60,9 +66,16 @@ class Settings:
         return get_script_prefix().rstrip("/") + str(self.ENDPOINT)
 
     @property
-    def max_files(self) -> int | None:
-        """How many files one request may name; Django's own limit for a form."""
-        return settings.DATA_UPLOAD_MAX_NUMBER_FILES
+    def max_files(self) -> int:
+        """How many files one request may name; Django's own limit for a form, where the site has one."""
+        limit: int | None = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        return MAX_FILES if limit is None else limit
+
+    @property
+    def max_body(self) -> int:
+        """How many bytes a request for the endpoint may have; Django's own limit, where that is less."""
+        limit: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return MAX_BODY if limit is None else min(limit, MAX_BODY)
 
     @property
     def middleware(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadExpired,
 from .files import DirectUploadedFile, RequestUploads
 from .owners import identities_of
 from .policy import field_identity
-from .tokens import SUFFIX, Token
+from .tokens import SUFFIX, SignedText, Token
 from .views import endpoint, is_for_endpoint
 
 logger = logging.getLogger(__name__)
@@ -124,27 +124,29 @@ def claim(request: HttpRequest) -> None:
     another field, becomes a file that can't be used: the form says so on its field.
 
     :raises Forged: when a token was not signed by this site.
-    :raises TooManyFilesSent: when there are more than Django allows in a form.
+    :raises TooManyFilesSent: when there are more than Django allows in a form; none has been looked at then.
     """
     entries = [name for name in request.POST if name.endswith(SUFFIX)]
     if not entries:
         return
-    # No variable has the tokens: the error page of a developer shows variables.
-    if conf.max_files is not None and sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
+    # No variable shows the tokens: the error page of a developer shows variables.
+    if sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
         _empty(request)
-        raise TooManyFilesSent("The number of uploaded files exceeded settings.DATA_UPLOAD_MAX_NUMBER_FILES.")
+        raise TooManyFilesSent(
+            f"The number of uploaded files exceeded {conf.max_files} (settings.DATA_UPLOAD_MAX_NUMBER_FILES)."
+        )
     uploads = RequestUploads(partial(identities_of, request))
     try:
         # A token that is posted twice is one file.
         claimed = {
             entry: [
                 _claimed(uploads, signed, entry.removesuffix(SUFFIX))
-                for signed in dict.fromkeys(request.POST.getlist(entry))
+                for signed in map(SignedText, dict.fromkeys(request.POST.getlist(entry)))
                 if signed
             ]
             for entry in entries
         }
-    except Forged:
+    except BaseException:
         _empty(request)
         raise
     # Tokens are no form data to a view, and have no place in its error reports.
@@ -164,7 +166,7 @@ def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedF
         raise
     error: UnusableUpload | None = None
     if token.field != field_identity(name):
-        error = UploadForeign(f"a token for {token.field!r} was posted for {name!r}")
+        error = UploadForeign(f"a token for {token.field!r} was posted for {name[:100]!r}")
     elif expired:
         error = UploadExpired()
     elif uploads.has(token):

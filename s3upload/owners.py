@@ -32,13 +32,13 @@ _T = TypeVar("_T")
 
 def owner_of(request: HttpRequest) -> str:
     """Return the identity that a new token is bound to; sets the CSRF cookie where there is nothing else."""
-    known = _identities(request)
-    if known:
-        return known[0]
-    if not _has_csrf_protection(conf.middleware):
-        return ANYONE
-    get_token(request)
-    return _identities(request)[0]
+    candidates = _candidates(request)
+    if not candidates:
+        if not _has_csrf_protection(conf.middleware):
+            return ANYONE
+        get_token(request)
+        candidates = _candidates(request)
+    return _digest(*candidates[0])
 
 
 def identities_of(request: HttpRequest) -> frozenset[str]:
@@ -48,20 +48,20 @@ def identities_of(request: HttpRequest) -> frozenset[str]:
     All of them count, since somebody may have got a session between choosing a file and posting the form, and under
     all keys of the site, since the token may be signed with an earlier one.
     """
-    known = frozenset(
-        _outside_event_loop(lambda: [identity for key in conf.secret_keys for identity in _identities(request, key)])
-    )
+    candidates = _outside_event_loop(lambda: _candidates(request))
+    # Only now: while the database was asked, an error page would have shown the key as well.
+    known = frozenset(_digest(kind, value, key) for key in conf.secret_keys for kind, value in candidates)
     return known if _has_csrf_protection(conf.middleware) else known | {ANYONE}
 
 
-def _identities(request: HttpRequest, key: str | bytes | None = None) -> list[str]:
+def _candidates(request: HttpRequest) -> list[tuple[str, str]]:
     user = getattr(request, "user", None)
     candidates = [
         ("user", user.pk if user is not None and user.is_authenticated else None),
         ("session", _session_key(getattr(request, "session", None))),
         ("csrf", request.META.get("CSRF_COOKIE")),
     ]
-    return [_digest(kind, str(value), key) for kind, value in candidates if value is not None]
+    return [(kind, str(value)) for kind, value in candidates if value is not None]
 
 
 def _session_key(session: SessionBase | None) -> str | None:
@@ -72,7 +72,7 @@ def _session_key(session: SessionBase | None) -> str | None:
     return session.session_key
 
 
-def _digest(kind: str, value: str, key: str | bytes | None) -> str:
+def _digest(kind: str, value: str, key: str | bytes | None = None) -> str:
     return salted_hmac(SALT, f"{kind}:{value}", key, algorithm="sha256").hexdigest()[:32]
 
 

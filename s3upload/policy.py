@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import cast
 
 from django.core import signing
-from django.core.exceptions import SuspiciousFileOperation
+from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.http.multipartparser import MultiPartParser
 from django.template.defaultfilters import filesizeformat
 from django.utils.text import get_valid_filename
@@ -24,6 +24,9 @@ SALT = "s3upload.policy"
 DEFAULT_TYPE = "application/octet-stream"
 
 FALLBACK_NAME = "file"
+
+MAX_LENGTH = 32 * 1024
+"""Characters of a signed policy; what a field accepts is a line or two."""
 
 MAX_NAME_LENGTH = 255
 """Bytes that most file systems allow a name."""
@@ -136,8 +139,18 @@ class Policy:
     extensions: tuple[str, ...] | None = None
 
     def sign(self) -> str:
-        """Return the policy as the signed text that goes into the page."""
-        return signing.dumps(astuple(self), salt=SALT)
+        """
+        Return the policy as the signed text that goes into the page.
+
+        :raises ImproperlyConfigured: when the endpoint would refuse it for its length.
+        """
+        signed = signing.dumps(astuple(self), salt=SALT)
+        if len(signed) > MAX_LENGTH:
+            raise ImproperlyConfigured(
+                f"the policy of the field {self.field[:100]!r} has {len(signed)} characters, more than {MAX_LENGTH}: "
+                "give it a shorter accept attribute or fewer extensions"
+            )
+        return signed
 
     @classmethod
     def unsign(cls, signed: str) -> Policy:
@@ -147,12 +160,15 @@ class Policy:
         :raises Forged: when the text was not signed by this site.
         :raises Expired: when it was, more than ``POLICY_AGE`` seconds ago.
         """
+        if len(signed) > MAX_LENGTH:
+            raise Forged
         try:
             field, storage, max_size, accept, extensions = signing.loads(signed, salt=SALT, max_age=POLICY_AGE)
         except signing.SignatureExpired as error:
             raise Expired from error
-        except (signing.BadSignature, ValueError, TypeError) as error:
-            raise Forged from error
+        except (signing.BadSignature, ValueError, TypeError):
+            # Not "from" it: its message has the signature, and would stand in the log.
+            raise Forged from None
         return cls(field, storage, max_size, accept, None if extensions is None else tuple(extensions))
 
     def check(self, file: ChosenFile) -> None:

@@ -39,12 +39,14 @@ def presign(policy: Policy, files: Iterable[ChosenFile], owner: str) -> list[dic
         raise Forged from error
     policy = replace(policy, max_size=min(policy.max_size, backend.limits.largest_file))
     chosen = list(files)
-    answers = [_refusal(policy, file) for file in chosen]
-    accepted = [index for index, answer in enumerate(answers) if answer is None]
-    tokens = [_token_for(backend, policy, chosen[index], owner) for index in accepted]
-    for index, token in zip(accepted, _begun(backend, tokens), strict=True):
-        answers[index] = {"token": token.sign(), **_request(backend, token, chosen[index])}
-    return [answer for answer in answers if answer is not None]
+    refusals = [_refusal(policy, file) for file in chosen]
+    accepted = [file for file, refusal in zip(chosen, refusals, strict=True) if refusal is None]
+    begun = iter(_begun(backend, [_token_for(backend, policy, file, owner) for file in accepted]))
+    # No variable holds what is signed: when one of them fails, error reports show variables.
+    return [
+        _answer(backend, next(begun), file) if refusal is None else refusal
+        for file, refusal in zip(chosen, refusals, strict=True)
+    ]
 
 
 def _refusal(policy: Policy, file: ChosenFile) -> dict[str, Any] | None:
@@ -95,8 +97,8 @@ def _begun(backend: Backend, tokens: list[Token]) -> list[Token]:
     return [next(rest) if token.part_size else token for token in tokens]
 
 
-def _request(backend: Backend, token: Token, file: ChosenFile) -> dict[str, Any]:
+def _answer(backend: Backend, token: Token, file: ChosenFile) -> dict[str, Any]:
     if not token.part_size:
-        return backend.presign(token, file.sha256)
+        return {**backend.presign(token, file.sha256), "token": token.sign()}
     checksum = {"checksum": "SHA-256"} if token.has_checksums else {}
-    return {"method": "MULTIPART", "part_size": token.part_size, **checksum}
+    return {"token": token.sign(), "method": "MULTIPART", "part_size": token.part_size, **checksum}

@@ -19,6 +19,15 @@ MAX_LENGTH = 8192
 """Characters; with the longest file name a token stays below it."""
 
 
+class SignedText(str):
+    """Signed text as it came from a browser. Error pages and reports, which show variables, don't show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<signed>"
+
+
 def entry_name(name: str) -> str:
     """Given the name of a file input, return the name that its tokens are posted under."""
     return name + SUFFIX
@@ -88,5 +97,6 @@ class Token:
                 return cls(*signing.loads(signed, salt=salt, max_age=max_age)), False
             except signing.SignatureExpired:
                 return cls(*signing.loads(signed, salt=salt)), True
-        except (signing.BadSignature, ValueError, TypeError) as error:
-            raise Forged from error
+        except (signing.BadSignature, ValueError, TypeError):
+            # Not "from" it: its message has the signature, and would stand in the log.
+            raise Forged from None

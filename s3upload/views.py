@@ -7,10 +7,11 @@ import logging
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import translation
@@ -38,7 +39,7 @@ from .exceptions import (
 from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
-from .tokens import Token
+from .tokens import SignedText, Token
 
 MAX_PARTS = 1000
 """Parts that one request may ask for."""
@@ -55,6 +56,14 @@ def is_for_endpoint(request: HttpRequest) -> bool:
 
 def endpoint(request: HttpRequest) -> HttpResponse:
     """Answer a request for the presign endpoint, or for what is below it."""
+    response = _answer(request)
+    # The answers are for one browser, and no pages, whatever is in them.
+    response["Cache-Control"] = "no-store"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
     view = VIEWS.get(request.path_info.removeprefix(conf.ENDPOINT))
     if view is None or (view is dummy_view and not conf.serves_dummy):
         return _error(404, _("There is nothing here."))
@@ -64,20 +73,18 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     with translation.override(_language_of(request)):
         try:
             _check_same_origin(request)
-            response = view(request)
+            return view(request)
         except InvalidRequest as error:
             logger.warning("refused %s: %s", request.path_info, type(error).__name__)
-            response = _error(error.status, str(error))
+            return _error(error.status, str(error))
         except UnusableUpload as error:
-            response = _error(503 if isinstance(error, StoreUnavailable) else 400, str(error.message))
-    response["Cache-Control"] = "no-store"
-    return response
+            return _error(503 if isinstance(error, StoreUnavailable) else 400, str(error.message))
 
 
 def presign_view(request: HttpRequest) -> HttpResponse:
     """``{"policy", "files": [{"name", "size", "type"}, …]}`` -> ``{"uploads": […]}``."""
     body = _json(request, {"policy": str, "files": list})
-    if conf.max_files is not None and len(body["files"]) > conf.max_files:
+    if len(body["files"]) > conf.max_files:
         raise TooLarge
     files = [_chosen_file(file) for file in body["files"]]
     policy = Policy.unsign(body["policy"])
@@ -233,12 +240,24 @@ def _json(request: HttpRequest, keys: dict[str, type], optional: Mapping[str, ty
     if request.content_type != "application/json":
         raise Malformed
     try:
-        body = json.loads(request.body)
-    except RequestDataTooBig as error:
-        raise TooLarge from error
+        body = json.loads(_body_of(request))
     except (ValueError, RecursionError, OSError) as error:
         raise Malformed from error
-    return _object(body, keys, optional)
+    body = _object(body, keys, optional)
+    return body | {key: SignedText(body[key]) for key in ("policy", "token") if key in body}
+
+
+def _body_of(request: HttpRequest) -> bytes:
+    # Not request.body, which takes what the browser announces for what it sends, and reads all of it into memory where
+    # the site has no DATA_UPLOAD_MAX_MEMORY_SIZE.
+    if not hasattr(request, "_body"):
+        body = request.read(conf.max_body + 1)
+        # Who is asked whether somebody may upload can look at it, as at that of any request.
+        request._body = body
+        request._stream = BytesIO(body)
+    if len(request.body) > conf.max_body:
+        raise TooLarge
+    return request.body
 
 
 def _object(value: Any, keys: dict[str, type], optional: Mapping[str, type] = NOTHING) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def render(
     html = super(FileInput, self).render(name, value, attrs, renderer)
     if "data-s3upload-policy" not in html:
         return html
+    # Before the tokens: it fails where "collectstatic" was not run, and error reports show variables.
+    script = SCRIPT.__html__()
     form = {**self.attrs, **(attrs or {})}.get("form")
     kept = format_html_join(
         "",
@@ -144,7 +146,7 @@ def render(
             for upload in kept_uploads(self)
         ),
     )
-    return html + kept + SCRIPT.__html__()
+    return html + kept + script
 
 
 def media(self: FileInput) -> Media:

@@ -60,6 +60,7 @@ def refused(response: HttpResponse, status: int) -> str:
     assert response.status_code == status
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
     answer = json.loads(response.content)
     assert list(answer) == ["error"]
     assert isinstance(answer["error"], str)

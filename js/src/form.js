@@ -16,6 +16,9 @@ const held = new WeakSet();
 /** The submit event that was last let through. @type {WeakMap<HTMLFormElement, Event>} */
 let passed = new WeakMap();
 
+/** The submit event that came last, of any form. @type {SubmitEvent | undefined} */
+let latest;
+
 /**
  * The fields of a form that have files; what a script has set without an event is taken in hand.
  *
@@ -48,12 +51,35 @@ export async function finished(form) {
   return fieldsOf(form).every((field) => field.ready);
 }
 
+/**
+ * The method that the page has for a form, in lower case.
+ *
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} [submitter]
+ */
+const methodOf = (form, submitter) =>
+  // From the prototype, because a control of that name hides the form's own.
+  (submitter?.getAttribute("formmethod") ?? Element.prototype.getAttribute.call(form, "method"))?.toLowerCase();
+
+/**
+ * Does a form, whose data is being collected, go into an address? There, tokens would be seen by logs and other sites.
+ * A form without a method does where the browser sends it, and need not where a script does.
+ *
+ * @param {HTMLFormElement} form
+ */
+export function goesIntoAddress(form) {
+  const event = latest?.target === form ? latest : undefined;
+  const method = methodOf(form, event?.submitter);
+  // The browser collects it when all listeners have been asked, and none has prevented it.
+  return event && !event.eventPhase && !event.defaultPrevented ? method !== "post" : method === "get";
+}
+
 /** @param {SubmitEvent} event */
 export function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   const { submitter } = event;
-  const method = submitter?.getAttribute("formmethod") ?? Element.prototype.getAttribute.call(form, "method");
-  if (event.defaultPrevented || method?.toLowerCase() === "dialog") return;
+  latest = event;
+  if (event.defaultPrevented || methodOf(form, submitter) === "dialog") return;
 
   const last = passed.get(form);
   // Whether a listener has prevented the last one, to post by itself, is known only afterwards.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { choose, fakeTransport, file, fileInput, inputHtml, posted, rest, show, window } from "./browser.js";
+import { choose, fakeTransport, file, fileInput, inputHtml, keptHtml, posted, rest, show, window } from "./browser.js";
 import { start } from "../src/page.js";
 import { transport } from "../src/transport.js";
 
@@ -73,4 +73,59 @@ test("an input without a name posts nothing", async () => {
   choose(fileInput(), file("a"));
   await fake.finish();
   assert.deepEqual(posted(form), []);
+});
+
+const KEPT = `${inputHtml()}${keptHtml()}<button>Save</button><button formmethod=get>Search</button>`;
+
+/** A form with a file that is uploaded, one that is kept, and two buttons. */
+async function filled(method) {
+  document.body.replaceChildren();
+  const form = show(KEPT);
+  if (method === null) form.removeAttribute("method");
+  else form.setAttribute("method", method);
+  choose(fileInput(), file("a"));
+  await fake.finish();
+  return form;
+}
+
+const NO_TOKENS = ["docs=<a>"];
+const TOKENS = ["docs-s3upload=token of kept.pdf", "docs-s3upload=token of a"];
+
+test("no token becomes a part of an address: a form that is sent by GET has none", async () => {
+  for (const method of ["get", "GET"]) assert.deepEqual(posted(await filled(method)), NO_TOKENS);
+});
+
+test("a button that sends by GET takes no token, the next one that posts does", async () => {
+  const form = await filled("post");
+  const [save, search] = form.querySelectorAll("form > button");
+  search.click();
+  assert.deepEqual(posted(form), NO_TOKENS);
+  form.dispatchEvent(new window.Event("input", { bubbles: true }));
+  save.click();
+  assert.deepEqual(posted(form), TOKENS);
+});
+
+test("a form without a method has tokens for a script, and none when the browser sends it", async () => {
+  for (const method of [null, "put"]) {
+    const form = await filled(method);
+    assert.deepEqual(posted(form), TOKENS, "a script that waits for no submit");
+    const sent = await filled(method);
+    sent.querySelector("form > button").click();
+    assert.deepEqual(posted(sent), NO_TOKENS, "the browser");
+    const scripted = await filled(method);
+    let seen;
+    scripted.addEventListener("submit", (event) => {
+      event.preventDefault();
+      seen = posted(scripted);
+    });
+    scripted.querySelector("form > button").click();
+    assert.deepEqual(seen, TOKENS, "a listener of the submit");
+    const early = await filled(method);
+    early.addEventListener("submit", (event) => {
+      seen = posted(early);
+      event.preventDefault();
+    });
+    early.querySelector("form > button").click();
+    assert.deepEqual(seen, TOKENS, "a listener that prevents the submit at its end");
+  }
 });

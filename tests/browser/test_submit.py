@@ -350,3 +350,30 @@ def test_warning_before_leaving_comes_only_while_uploading(
     page.chrome.wait_until("location.pathname === '/'")
 
     assert page.chrome.evaluate("sessionStorage.getItem('warned')") == warned
+
+
+@pytest.mark.parametrize("by", ["form", "button", "no method"])
+def test_no_token_becomes_a_part_of_an_address(page: Page, make_file: MAKE, by: str) -> None:
+    """Logs, the history and other sites would have it: neither of a file just uploaded nor of one that is kept."""
+    page.open("/forms/several/")
+    page.choose_and_wait(make_file("kept.bin"))
+    # Without a title the form comes back.
+    page.chrome.execute_script("document.querySelector('[name=title]').required = false")
+    page.submit()
+    page.chrome.wait_for("[data-s3upload-name]")
+    page.choose(make_file("new.bin"))
+    page.wait_for_states("kept", "done")
+    page.type("[name=title]", "A search")
+    page.chrome.execute_script(
+        {
+            "form": "document.querySelector('form').method = 'get'",
+            "button": "document.querySelector('form button:not([type=button])').formMethod = 'get'",
+            "no method": "document.querySelector('form').removeAttribute('method')",
+        }[by]
+    )
+    page.submit()
+    page.chrome.wait_until("location.search !== ''")
+    address = page.chrome.current_url
+    assert "title=A+search" in address
+    assert "files=new.bin" in address
+    assert "s3upload" not in address
