@@ -9,6 +9,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import PurePath
 from threading import Lock
@@ -16,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import botocore.exceptions
-import shortuuid
 from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
@@ -25,7 +26,7 @@ from ..conf import PRESIGNED_AGE, conf
 from ..exceptions import StoreUnavailable, UploadChanged, UploadGone
 from ..parts import part_size_for
 from ..tokens import Token
-from .base import Backend, Part, Stat
+from .base import UUIDS, Backend, Page, Part, Pending, Stat, is_ours, pending_prefix, position
 from .providers import Provider, provider_at
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ COPY_PART_SIZE = 512 * 1024**2
 """Bytes of a part when a larger object is copied in parts; 10,000 of them make 5 TB."""
 
 DELETE_LIMIT = 1000
+LIST_LIMIT = 1000
 CONNECTIONS = 16
 
 PENDING: TagTypeDef = {"Key": "s3upload", "Value": "pending"}
@@ -51,6 +53,8 @@ STORED: TagTypeDef = {"Key": "s3upload", "Value": "stored"}
 
 NAME_LENGTH = 100
 """Characters of the names of objects that stay where they are: what a ``FileField`` holds unless it is told more."""
+
+ABORTED_TOGETHER = 8
 
 ABORTS = 3
 """A part that arrives while its upload is aborted may need another one, says the documentation of the API."""
@@ -214,7 +218,7 @@ class S3Backend(Backend):
     def new_key(self, name: str, *, in_place: bool = False) -> str:
         if not in_place:
             return super().new_key(name)
-        folder = f"{self.storage.stored_prefix.strip('/')}/{shortuuid.uuid()}/"
+        folder = f"{self.storage.stored_prefix.strip('/')}/{UUIDS.uuid()}/"
         path = PurePath(self.storage.get_valid_name(name))
         suffix = path.suffix[:16]
         return folder + path.stem[: max(NAME_LENGTH - len(folder) - len(suffix), 1)] + suffix
@@ -528,15 +532,108 @@ class S3Backend(Backend):
             raise
 
     def delete(self, keys: Iterable[str]) -> None:
-        objects = [{"Key": self.full_key(key)} for key in keys]
+        keys = list(keys)
+        for start in range(0, len(keys), DELETE_LIMIT):
+            self._delete(keys[start : start + DELETE_LIMIT])
+
+    def _delete(self, keys: list[str]) -> set[str]:
+        """Delete as many objects as one request takes; return the full keys of those that can't be deleted."""
+        with translated_errors("DeleteObjects"):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": self.full_key(key)} for key in keys], "Quiet": True}
+            )
+        errors = answer.get("Errors", [])
+        for error in errors:
+            logger.warning("a pending object could not be deleted: %s", error.get("Code"))
+        return {error.get("Key", "") for error in errors}
+
+    # All pending objects
+
+    @property
+    def place(self) -> tuple[str, ...] | None:
+        return (self.client.meta.endpoint_url, self.bucket, self.full_key(pending_prefix()))
+
+    def list_pending(self) -> Iterator[Page]:
+        prefix = pending_prefix()
+        for now, contents, done in self._list("list_objects_v2", "Contents", prefix):
+            found = [Pending(key, one["Size"], one["LastModified"]) for key, one in contents if is_ours(key)]
+            yield Page(now, found, done)
+
+    def list_unfinished(self) -> Iterator[Page]:
+        prefix = pending_prefix()
+        for now, uploads, done in self._list("list_multipart_uploads", "Uploads", prefix):
+            found = [Pending(key, 0, one["Initiated"], one["UploadId"]) for key, one in uploads if is_ours(key)]
+            yield Page(now, found, done)
+
+    def _list(
+        self, operation: Any, what: str, prefix: str
+    ) -> Iterator[tuple[datetime, list[tuple[str, dict[str, Any]]], float]]:
+        """
+        Give the store's clock, what is directly below a prefix, and which part of the list has been seen.
+
+        :param operation: the name of boto3's method.
+        :param what: where its answer has the list.
+        :param prefix: below the storage's location.
+        """
+        start = self.full_key(prefix).rstrip("/") + "/"
+        pages = self.client.get_paginator(operation).paginate(
+            Bucket=self.bucket, Prefix=start, Delimiter="/", PaginationConfig={"PageSize": LIST_LIMIT}
+        )
+        answers = iter(pages)
+
+        def next_answer() -> dict[str, Any] | None:
+            with translated_errors(operation):
+                return next(answers, None)
+
+        following = next_answer()
+        while (answer := following) is not None:
+            # Asked for before this one is given: not every store goes on after an upload that is there no more.
+            following = next_answer()
+            # Below the storage's location, as everywhere.
+            found = [(prefix + one["Key"].removeprefix(start), one) for one in answer.get(what, ())]
+            done = 1.0
+            if answer.get("IsTruncated"):
+                uuids = [key.removeprefix(prefix)[:22] for key, _one in found[-1:] if is_ours(key)]
+                done = position(uuids[0]) if uuids else 0.0
+            yield _clock_of(answer), found, done
+
+    def remove(self, pending: Iterable[Pending]) -> tuple[list[Pending], int]:
+        removed: list[Pending] = []
+        objects: list[Pending] = []
+        uploads: list[Pending] = []
+        for one in pending:
+            (uploads if one.upload_id else objects).append(one)
         for start in range(0, len(objects), DELETE_LIMIT):
-            with translated_errors("DeleteObjects"):
-                answer = self.client.delete_objects(
-                    Bucket=self.bucket,
-                    Delete={"Objects": objects[start : start + DELETE_LIMIT], "Quiet": True},  # type: ignore[typeddict-item]
-                )
-            for error in answer.get("Errors", []):
-                logger.warning("a pending object could not be deleted: %s", error.get("Code"))
+            batch = objects[start : start + DELETE_LIMIT]
+            refused = self._delete([one.key for one in batch])
+            removed += [one for one in batch if self.full_key(one.key) not in refused]
+        failed = len(objects) - len(removed)
+        if uploads:
+            with ThreadPoolExecutor(max_workers=ABORTED_TOGETHER) as pool:
+                outcomes = list(pool.map(self._end, uploads))
+            removed += [one for one, outcome in zip(uploads, outcomes, strict=True) if outcome]
+            failed += outcomes.count(None)
+        return removed, failed
+
+    def _end(self, upload: Pending) -> bool | None:
+        """Abort an unfinished upload; return whether that was done here, and ``None`` when it can't be done."""
+        target: Any = {**self._target(upload.key), "UploadId": upload.upload_id}
+        try:
+            with translated_errors("AbortMultipartUpload", OVER):
+                self.client.abort_multipart_upload(**target)
+        except UploadGone:
+            return False
+        except StoreUnavailable:
+            return None
+        return True
+
+
+def _clock_of(answer: Any) -> datetime:
+    # Ages are told by one clock alone: the one that the store writes its times by, whatever the server's shows.
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError) as error:
+        raise StoreUnavailable("the answer has no date") from error
 
 
 def _composite(parts: list[Part]) -> str | None:
