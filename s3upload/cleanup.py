@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from threading import Lock
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import InvalidStorageError, Storage, default_storage, storages
 from django.db import models
 
-from .backends import backend_for, storage_name
-from .backends.base import Backend, Page
+from .backends import backend_for, backend_named, storage_name
+from .backends.base import CLAIM_SUFFIX, Backend, Page, Pending
 from .checks import VALID
 from .conf import TOKEN_AGE, conf
-from .exceptions import StoreUnavailable
+from .exceptions import Forged, StoreUnavailable, UploadGone
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ SHORTEST_AGE = timedelta(seconds=TOKEN_AGE)
 DEFAULT_AGE = 2 * SHORTEST_AGE
 
 NOT_USABLE = "it can't be used as it is set up; manage.py check may say why"
+
+TOGETHER = 8
+"""Uploads in place that are looked at at the same time."""
 
 Progress = Callable[[str, float], object]
 """Called with the name of a storage, and how far its clean-up has got, from 0 to 1."""
@@ -45,6 +50,7 @@ class Summary:
     :param uploads: unfinished uploads that were removed; in a dry run, would be.
     :param younger: objects and uploads that are not old enough.
     :param failed: objects and uploads that could not be removed.
+    :param foreign: records of uploads in place that this site has not signed, which are left alone.
     :param error: why the clean-up of this storage ended early; empty when it did not.
     """
 
@@ -54,6 +60,7 @@ class Summary:
     uploads: int = 0
     younger: int = 0
     failed: int = 0
+    foreign: int = 0
     error: str = ""
 
 
@@ -115,14 +122,19 @@ class CleanUp:
         self.dry_run = dry_run
         self.progress = progress
         self.summary = Summary(name)
+        self._lock = Lock()
 
     def run(self) -> Summary:
         """Clean up, and return what was done; again makes no difference."""
-        lists = (self.backend.list_pending, self.backend.list_unfinished)
+        lists: list[tuple[Callable[[], Iterator[Page]], Callable[[Page], None]]] = [
+            (self.backend.list_pending, self._clean),
+            (self.backend.list_unfinished, self._clean),
+            (self.backend.list_in_place, self._clean_in_place),
+        ]
         try:
-            for number, list_pages in enumerate(lists):
+            for number, (list_pages, clean) in enumerate(lists):
                 for page in list_pages():
-                    self._clean(page)
+                    clean(page)
                     if self.progress is not None:
                         self.progress(self.summary.storage, (number + page.done) / len(lists))
         except StoreUnavailable as error:
@@ -134,7 +146,7 @@ class CleanUp:
         return self.summary
 
     def _clean(self, page: Page) -> None:
-        old = [one for one in page.found if page.now - one.modified >= self.age]
+        old = self._old(page)
         removed, failed = (old, 0) if self.dry_run else self.backend.remove(old)
         uploads = sum(1 for one in removed if one.upload_id)
         self._count(
@@ -144,6 +156,54 @@ class CleanUp:
             younger=self.summary.younger + len(page.found) - len(old),
             failed=self.summary.failed + failed,
         )
+
+    def _old(self, page: Page) -> list[Pending]:
+        return [one for one in page.found if page.now - one.modified >= self.age]
+
+    def _clean_in_place(self, page: Page) -> None:
+        old = self._old(page)
+        claims = [one for one in old if one.key.endswith(CLAIM_SUFFIX)]
+        records = [one for one in old if not one.key.endswith(CLAIM_SUFFIX)]
+        younger = sum(1 for one in page.found if one not in old and not one.key.endswith(CLAIM_SUFFIX))
+        with ThreadPoolExecutor(max_workers=TOGETHER) as pool:
+            settled = list(pool.map(self._settle, records))
+        kept = {record.key for record, is_over in zip(records, settled, strict=True) if not is_over}
+        self._count(younger=self.summary.younger + younger)
+        if not self.dry_run:
+            over = [record.key for record in records if record.key not in kept]
+            # Of a claim without a record too: its token has expired.
+            over += [key + CLAIM_SUFFIX for key in over]
+            over += [one.key for one in claims if one.key.removesuffix(CLAIM_SUFFIX) not in kept]
+            self.backend.delete(dict.fromkeys(over))
+
+    def _settle(self, record: Pending) -> bool:
+        """Remove what a record is of; return whether the record has served its purpose."""
+        summary = {"objects": 0, "size": 0, "uploads": 0, "failed": 0, "foreign": 0}
+        is_over = True
+        try:
+            token = self.backend.read_record(record.key)
+            # What a mark means is for the storage to say that it was uploaded to.
+            backend = backend_named(token.storage)
+            if backend.place != self.backend.place:
+                raise Forged
+            removed = backend.expire(token, self.age, dry_run=self.dry_run)
+            is_over = removed is not None
+            for size, is_upload in removed or ():
+                summary["uploads" if is_upload else "objects"] += 1
+                summary["size"] += size
+        except UploadGone:
+            pass
+        except (Forged, LookupError):
+            summary["foreign"] += 1
+            is_over = False
+        except StoreUnavailable as error:
+            if not error.answered:
+                raise
+            summary["failed"] += 1
+            is_over = False
+        with self._lock:
+            self._count(**{name: getattr(self.summary, name) + count for name, count in summary.items()})
+        return is_over
 
     def _count(self, **counts: int | str) -> None:
         self.summary = replace(self.summary, **counts)  # type: ignore[arg-type]

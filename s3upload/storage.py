@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +11,8 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from .backends import backend_for
-from .exceptions import UploadGone
+from .claims import SAVE
+from .exceptions import UnusableUpload, UploadGone
 from .files import DirectUploadedFile
 
 if TYPE_CHECKING:
@@ -59,11 +61,17 @@ class S3UploadStorage(S3Storage):
         key = upload.token.key
         backend = cast("S3Backend", upload.backend)
         upload.check()
-        # Asked once more: two forms with the same upload may both have been found valid.
-        if not backend.is_pending(upload.token):
-            raise UploadGone("saved already")
         parameters = self._get_write_parameters(self._normalize_name(key), upload)
-        upload.keep_in_place(partial(backend.keep, key, parameters))
+        # Two forms with the same upload may both have been found valid, and it may be cancelled at this moment.
+        if not backend.claim(upload.token, SAVE):
+            raise UploadGone("saved already")
+        try:
+            upload.keep_in_place(partial(backend.keep, key, parameters))
+        except BaseException:
+            # Nothing will refer to it: the form can be sent again.
+            with suppress(UnusableUpload):
+                backend.unclaim(upload.token)
+            raise
         return key
 
     def _has_in_place(self, upload: DirectUploadedFile, max_length: int | None) -> bool:

@@ -40,11 +40,16 @@ PREFIX = "tmp/s3upload/"
 CEPH = pytest.mark.parametrize("store", ["ceph"], indirect=True)
 
 
-def let_pass(hours: float, alias: str = "default") -> None:
+LISTS = ("ListObjectsV2", "ListMultipartUploads")
+
+
+def let_pass(hours: float, alias: str = "default", operations: tuple[str, ...] = (*LISTS, "GetObject")) -> None:
     """
     Let the store believe that it is so much later than it was when things were written.
 
     The server's own clock shows nothing of that.
+
+    :param operations: whose answers show it.
     """
     backend: Any = backend_named(alias)
     if isinstance(backend, filesystem.FileSystemBackend):
@@ -60,7 +65,7 @@ def let_pass(hours: float, alias: str = "default") -> None:
         now = parsedate_to_datetime(headers["date"]) + timedelta(hours=hours, seconds=1)
         headers["date"] = format_datetime(now, usegmt=True)
 
-    for operation in ("ListObjectsV2", "ListMultipartUploads", "GetObject"):
+    for operation in operations:
         backend.client.meta.events.register(f"after-call.s3.{operation}", later)
 
 

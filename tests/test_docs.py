@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from django.core.checks import CheckMessage, run_checks
 from django.core.exceptions import PermissionDenied
 from django.core.files.storage import default_storage
@@ -816,14 +817,53 @@ def test_permissions_suffice_in_place(limited_store_in_place: S3Store, call_coun
     call_count.clear()
 
     name = default_storage.save("documents/a.txt", uploads.add(claim, claim.sign()))
-    uploads.finish(delete=True)
-
-    # "Four short calls", says the page.
+    # "Four short calls", says the page, "and its request a fifth one".
     assert call_count.total() == 4
+    uploads.finish(delete=True)
+    assert call_count.total() == 5
     assert name == claim.key
     assert not backend_named("default").is_pending(claim)
     with default_storage.open(name) as saved:
         assert saved.read() == body
+
+
+def test_permissions_suffice_to_clean_up_in_place(limited_store_in_place: S3Store) -> None:
+    upload_parts(b"bytes")
+    claim = upload_parts(b"bytes")
+    multipart.complete(claim, [(1, "")])
+    let_pass(48)
+
+    assert clean_up() == [Summary("default", objects=1, size=5, uploads=1)]
+    assert limited_store_in_place.keys() + unfinished(limited_store_in_place) == []
+
+
+def test_permissions_suffice_to_cancel_in_place(limited_store_in_place: S3Store) -> None:
+    claim = upload_parts(b"bytes")
+    multipart.abort(claim)
+    multipart.abort(claim)
+
+    assert limited_store_in_place.keys() == [f"{backend_named('default').record_of(claim)}.claimed"]
+    assert unfinished(limited_store_in_place) == []
+
+
+def test_notes_are_where_the_page_says() -> None:
+    backend = s3.S3Backend(S3UploadStorage())
+    shown = [name.strip("`") for name, _meaning in rows("in-place", "notes")]
+    [key] = re.findall(r"as in ``(films/.*?)``", PAGES["in-place"])
+    record = backend.record_of(replace(token(), key=key, in_place=True))
+
+    assert shown == [record, f"{record}.claimed"]
+
+
+def test_probe_tells_whether_a_store_knows_the_condition(ceph_store: S3Store) -> None:
+    [command] = [str(one.values[0]) for one in blocks("shell") if "--if-none-match" in str(one)]
+    arguments = command.split()
+    key, condition = arguments[arguments.index("--key") + 1], arguments[arguments.index("--if-none-match") + 1]
+    probe = {"Bucket": ceph_store.bucket, "Key": key, "IfNoneMatch": condition.strip("'")}
+
+    ceph_store.client.put_object(**probe)
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        ceph_store.client.put_object(**probe)
 
 
 def test_permissions_suffice_to_clean_up(limited_store: S3Store) -> None:

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import shortuuid
@@ -22,6 +22,12 @@ UUIDS = shortuuid.ShortUUID(ALPHABET)
 
 UUID = re.compile(f"[{ALPHABET}]{{22}}")
 """What the last part of a pending object's key is like, and nothing that a person has named."""
+
+IN_PLACE = "in-place/"
+"""Where the records and claims of uploads in place are, below the pending prefix."""
+
+CLAIM_SUFFIX = ".claimed"
+"""Ends the key of a claim; what is before it is the key of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +219,24 @@ class Backend(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
+    def claim(self, token: Token, purpose: str) -> bool:
+        """
+        Claim an upload in place, and return whether it may be dealt with now; of all who ask, one is told so.
+
+        Who removes it may go on where another one, who removes it too, has stopped.
+
+        :param purpose: :data:`~s3upload.claims.SAVE` or :data:`~s3upload.claims.REMOVE`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def unclaim(self, token: Token) -> None:
+        """Take back a claim that was not made use of."""
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def record_of(self, token: Token) -> str:
+        """Return the key of the record of an upload in place, which goes when the object is saved."""
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
     @abstractmethod
     def stat(self, key: str) -> Stat:
         """
@@ -263,15 +287,45 @@ class Backend(ABC):
             neither, where the store tells.
         """
 
+    # All uploads in place
+
+    def list_in_place(self) -> Iterator[Page]:
+        """Give the records of uploads in place, and the claims, each of which follows its record."""
+        return iter(())
+
+    def read_record(self, key: str) -> Token:
+        """
+        Return the token of the upload that a record is of.
+
+        :raises UploadGone: when the record is not there any more.
+        :raises Forged: when it was not made by this site, or for another upload.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def expire(self, token: Token, age: timedelta, *, dry_run: bool = False) -> list[tuple[int, bool]] | None:
+        """
+        Remove an upload in place, unless somebody has saved it.
+
+        :param age: what was claimed more recently is left alone.
+        :param dry_run: whether nothing is removed.
+        :returns: bytes, and whether it is an unfinished upload, of what was removed; nothing where there was none; and
+            ``None`` where it is left alone.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
 
 def pending_prefix() -> str:
     """Return what the keys of pending objects begin with, below the storage's location."""
     return f"{conf.PREFIX.strip('/')}/"
 
 
-def is_ours(key: str) -> bool:
-    """Return whether a key is directly below the pending prefix, and made by this package."""
-    prefix = pending_prefix()
+def is_ours(key: str, below: str = "") -> bool:
+    """
+    Return whether a key is directly below the pending prefix, and made by this package.
+
+    :param below: a folder there, instead.
+    """
+    prefix = pending_prefix() + below
     return key.startswith(prefix) and UUID.fullmatch(key, len(prefix)) is not None
 
 

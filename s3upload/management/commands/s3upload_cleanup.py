@@ -78,4 +78,6 @@ def _text(summary: Summary, age: timedelta, *, dry_run: bool) -> str:
     objects = f"{summary.objects} object{'' if summary.objects == 1 else 's'} ({size})"
     uploads = f"{summary.uploads} unfinished upload{'' if summary.uploads == 1 else 's'}"
     done = "would be removed" if dry_run else "removed"
-    return f"{summary.storage}: {objects} and {uploads} {done}; {summary.younger} younger than {in_hours(age)}"
+    foreign = f"; {summary.foreign} not signed by this site, left alone" if summary.foreign else ""
+    younger = f"{summary.younger} younger than {in_hours(age)}"
+    return f"{summary.storage}: {objects} and {uploads} {done}; {younger}{foreign}"
