@@ -22,9 +22,10 @@ from s3upload.exceptions import Forged, StoreUnavailable, UploadGone
 from s3upload.policy import ChosenFile
 from s3upload.presign import presign
 from s3upload.tokens import Token
+from tests.browser.proxy import Answer, Fault, Proxy, Request, Truncate
 from tests.conftest import S3Store
 from tests.pages import a_policy, a_token
-from tests.test_cleanup import LISTS, let_pass
+from tests.test_cleanup import LISTS, let_pass, use_other_user
 from tests.test_files import request_uploads
 from tests.test_in_place import BODY, FORM, PENDING, files, notes, of_stored, sent, tags, uploaded
 from tests.test_storage import open_multipart_uploads, with_options
@@ -334,31 +335,37 @@ def test_save_in_the_middle_of_an_abort_makes_no_row(store: S3Store) -> None:
 # --- what breaks ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("then", ["saved", "saved by another"])
-def test_claim_whose_answer_was_lost_is_known_again(store: S3Store, then: str) -> None:
-    """The store has it, the answer did not come, and boto3 asks once more."""
+CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+
+
+def is_claim(request: Request) -> bool:
+    return request.method == "PUT" and request.path.endswith(".claimed")
+
+
+@pytest.mark.parametrize(
+    ("make_fault", "answers"),
+    [
+        (partial(Truncate, is_claim), [None, 412]),
+        (partial(Answer, is_claim, status=409, body=CONFLICT), [409, 200]),
+        (partial(Answer, is_claim, status=503), [503, 200]),
+    ],
+    ids=["lost", "conflict", "busy"],
+)
+def test_claim_that_is_asked_for_twice_is_still_ours(
+    store: S3Store, settings: Any, make_fault: Callable[[], Fault], answers: list[int | None]
+) -> None:
+    """The store has it, and its answer did not come; or it wants to be asked again."""
     token = sent()
-    upload = validated(token)
-    lost: list[int] = []
+    default = settings.STORAGES["default"]
+    with Proxy(store.account.endpoint_url) as proxy:
+        options = {**default["OPTIONS"], "endpoint_url": proxy.address}
+        settings.STORAGES = {**settings.STORAGES, "default": {**default, "OPTIONS": options}}
+        proxy.add(make_fault())
 
-    def lose(response: Any, **_: Any) -> int | None:
-        if lost or response is None:
-            return None
-        lost.append(1)
-        if then == "saved by another":
-            # Whoever that is, it is not this request.
-            store.put(backend().record_of(token) + ".claimed", Claim(token.key, SAVE).sign().encode())
-        return 0  # seconds until the next attempt
+        assert default_storage.save("a.txt", validated(token)) == token.key
 
-    backend().client.meta.events.register_first("needs-retry.s3.PutObject", lose)
-    if then == "saved":
-        assert default_storage.save("a.txt", upload) == token.key
-        assert tags(store, token.key) == of_stored()
-    else:
-        with pytest.raises(UploadGone):
-            default_storage.save("a.txt", upload)
-        assert tags(store, token.key) == PENDING
-    assert lost == [1]
+        assert [request.status for request in proxy.requests if is_claim(request)] == answers
+    assert tags(store, token.key) == of_stored()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -500,6 +507,19 @@ def test_object_without_a_mark_whose_claim_is_old_may_be_somebodys(store: S3Stor
     let_pass(1000)
     assert cleaned()[:3] == (0, 0, 0)
     assert store.keys() == [token.key]
+
+
+@CEPH
+def test_record_of_what_can_not_be_removed_stays(store: S3Store, settings: Any) -> None:
+    one, two = sent(), sent()
+    arn = f"arn:aws:s3:::{store.bucket}/{one.key}"
+    use_other_user(settings, store, {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": arn})
+    let_pass(48)
+    for objects in (1, 0):
+        (summary,) = clean_up()
+        assert (summary.objects, summary.failed, summary.error) == (objects, 1, "")
+    assert files(store) == [one.key]
+    assert (notes(store, one), notes(store, two)) == (["record", "claim"], [])
 
 
 def test_removal_that_died_is_ended(store: S3Store) -> None:

@@ -611,6 +611,35 @@ def test_late_answer_of_the_store_does_not_mark_what_was_saved_meanwhile(store: 
     assert tags(store, token.key) == of_stored()
 
 
+@SEVERAL
+@pytest.mark.usefixtures("anybody")
+@pytest.mark.parametrize("tagging", [{}, {"object_parameters": {"Tagging": "by=site"}}])
+@pytest.mark.parametrize("store", ["ceph"], indirect=True)
+def test_late_mark_does_not_stay_on_what_was_saved_meanwhile(
+    store: S3Store, settings: Any, tagging: dict[str, Any]
+) -> None:
+    """One request has found no mark, and is slow to set it; another one sets it, and the form is sent."""
+    and_options(settings, **tagging)
+    (upload,) = presign(a_policy(), [ChosenFile("a.txt", len(BODY), "")], "")
+    token, _expired = Token.unsign(upload["token"])
+    backend: Any = backend_named("default")
+    assert put_part(backend.presign_part(token, 1), BODY).is_success
+    marked: list[dict[str, str]] = []
+
+    def overtake(**_: Any) -> None:
+        backend.client.meta.events.unregister("before-call.s3.PutObjectTagging", overtake)
+        backend.mark_new(token)
+        marked.append(tags(store, token.key))
+        assert Site(save_document).post(upload["token"]).status_code == 200
+
+    backend.client.meta.events.register("before-call.s3.PutObjectTagging", overtake)
+    backend.complete(token, backend.list_parts(token))
+
+    assert marked == [PENDING]
+    assert only_document().file.name == token.key
+    assert tags(store, token.key) == {**of_stored(), **({"by": "site"} if tagging else {})}
+
+
 def test_mark_that_was_not_set_is_set_when_completed_again(store: S3Store) -> None:
     browser = Browser()
     upload = browser.choose(FORM, "file", "report.txt", len(BODY))

@@ -23,7 +23,7 @@ from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
-from ..claims import REMOVE, Claim, sign_record, unsign_record
+from ..claims import REMOVE, SAVE, Claim, sign_record, unsign_record
 from ..conf import PRESIGNED_AGE, conf
 from ..exceptions import Forged, StoreUnavailable, UploadChanged, UploadGone
 from ..parts import part_size_for
@@ -309,7 +309,7 @@ class S3Backend(Backend):
         parameters: dict[str, Any] = {"ContentType": token.content_type, **self._encryption(token.key)}
         if token.in_place:
             parameters = {
-                **self.storage._get_write_parameters(self.full_key(token.key), token),
+                **self._parameters(token),
                 "Tagging": urlencode({PENDING["Key"]: PENDING["Value"]}),
             }
             # Nobody has validated it yet: it is not to be public before it is saved.
@@ -459,6 +459,19 @@ class S3Backend(Backend):
         # Asked before: an answer that comes late must not mark what has been saved meanwhile.
         if self._mark_of(token.key) is None and self._lacks_mark(token):
             self._put_tags(token.key, [PENDING])
+            self._unmark_saved(token)
+
+    def _unmark_saved(self, token: Token) -> None:
+        # Between question and answer it may have been marked by another request, and saved: who saves claims first, so
+        # that either the claim is seen here, or the mark is set before it is taken away.
+        with suppress(UploadGone):
+            held, _age = self._claim_on(token)
+            if held is None or held.purpose == SAVE:
+                self._put_tags(token.key, self._tags_of_stored(self._parameters(token)))
+
+    def _parameters(self, token: Token) -> dict[str, Any]:
+        parameters: dict[str, Any] = self.storage._get_write_parameters(self.full_key(token.key), token)
+        return parameters
 
     def _lacks_mark(self, token: Token) -> bool:
         # Where an object can't have it from the beginning, one without a mark is just complete; or it was saved, and
@@ -475,9 +488,7 @@ class S3Backend(Backend):
         :param parameters: the storage's write parameters for it, whose ACL and tags it gets.
         :raises UploadGone: when it is not there.
         """
-        tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
-        if not self.provider.tags_uploads:
-            tags.append(STORED)
+        tags = self._tags_of_stored(parameters)
         if "ACL" in parameters:
             with translated_errors("PutObjectAcl"):
                 self.client.put_object_acl(**self._target(key), ACL=parameters["ACL"])
@@ -486,6 +497,10 @@ class S3Backend(Backend):
             return
         with translated_errors("DeleteObjectTagging"):
             self.client.delete_object_tagging(**self._target(key))
+
+    def _tags_of_stored(self, parameters: dict[str, Any]) -> list[TagTypeDef]:
+        tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
+        return tags if self.provider.tags_uploads else [*tags, STORED]
 
     def _put_tags(self, key: str, tags: list[TagTypeDef]) -> None:
         with translated_errors("PutObjectTagging"):
