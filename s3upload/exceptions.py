@@ -130,7 +130,18 @@ class UploadChanged(UnusableUpload, BadRequest):
 
 
 class StoreUnavailable(UnusableUpload):
-    """Raised when the store refuses a request or does not answer."""
+    """
+    Raised when the store refuses a request or does not answer.
+
+    :param answered: whether it did answer: the next request may have better luck.
+    """
 
     default_code = "store_unavailable"
     default_message = _("The file store could not be reached. Try again in a moment.")
+
+    def __init__(self, detail: str = "", answered: bool = True) -> None:
+        super().__init__(detail)
+        self.answered = answered
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.detail, self.answered)

@@ -196,6 +196,12 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     def _commit(self) -> None:
         self._released = True
+        self._uploads.discard(self)
+
+    @property
+    def pending_key(self) -> str:
+        """The key of what is to be deleted when it is saved: the pending object, or the record of one that stays."""
+        return self.backend.record_of(self.token) if self.token.in_place else self.token.key
 
     @property
     def stays(self) -> bool:
@@ -357,7 +363,7 @@ def _is_local(token: Token) -> bool:
 def _delete(files: list[DirectUploadedFile]) -> None:
     keys_by_backend: dict[Backend, list[str]] = {}
     for file in files:
-        keys_by_backend.setdefault(file.backend, []).append(file.token.key)
+        keys_by_backend.setdefault(file.backend, []).append(file.pending_key)
     for backend, keys in keys_by_backend.items():
         try:
             backend.delete(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -11,7 +12,8 @@ from storages.utils import clean_name
 
 from .backends import backend_for
 from .backends.s3 import S3Backend, translated_errors
-from .exceptions import UploadGone
+from .claims import SAVE
+from .exceptions import UnusableUpload, UploadGone
 from .files import DirectUploadedFile
 
 
@@ -63,11 +65,17 @@ class S3UploadStorage(S3Storage):
                 return cast("str", super().save(name, content, max_length=max_length))
         key = upload.token.key
         backend = cast("S3Backend", upload.backend)
-        # Asked once more: two forms with the same upload may both have been found valid.
-        if not backend.is_pending(upload.token):
-            raise UploadGone("saved already")
         parameters = self._get_write_parameters(self._normalize_name(key), upload)
-        upload.keep_in_place(partial(backend.keep, key, parameters))
+        # Two forms with the same upload may both have been found valid, and it may be cancelled at this moment.
+        if not backend.claim(upload.token, SAVE):
+            raise UploadGone("saved already")
+        try:
+            upload.keep_in_place(partial(backend.keep, key, parameters))
+        except BaseException:
+            # Nothing will refer to it: the form can be sent again.
+            with suppress(UnusableUpload):
+                backend.unclaim(upload.token)
+            raise
         return key
 
     def _has_in_place(self, upload: DirectUploadedFile, max_length: int | None) -> bool:

@@ -54,6 +54,8 @@ BODY = b"\x00 some bytes \xff" * 100
 
 PENDING = {"s3upload": "pending"}
 
+NOTES = "tmp/s3upload/in-place/"
+
 
 @pytest.fixture(params=["ceph", "localstack", "localstack-tagging"])
 def store(request: pytest.FixtureRequest, settings: Any, make_bucket: Callable[[str], S3Store]) -> S3Store:
@@ -106,6 +108,20 @@ def is_public(store: S3Store, key: str) -> bool:
     return any(grant["Grantee"].get("URI", "").endswith("/AllUsers") for grant in grants)
 
 
+def files(store: S3Store) -> list[str]:
+    """Return the keys of all objects but the records and claims."""
+    keys = store.keys()
+    return [key for key in keys if NOTES not in key]
+
+
+def notes(store: S3Store, token: Token) -> list[str]:
+    """Return what stands beside an upload: its record, the claim on it."""
+    uuid = token.key.split("/")[-2]
+    names = {uuid: "record", f"{uuid}.claimed": "claim"}
+    keys = store.keys()
+    return [names[key.rpartition("/")[2]] for key in keys if NOTES in key and uuid in key]
+
+
 def of_stored() -> dict[str, str]:
     """The mark of what is saved: none, where no mark means that."""
     backend: Any = backend_named("default")
@@ -126,7 +142,7 @@ def test_file_of_any_size_is_sent_in_parts_to_where_it_stays(store: S3Store, siz
     assert token.part_size >= PART
     folder, name = token.key.split("/", 1)[0], token.key.rsplit("/", 1)[1]
     assert (folder, name) == ("uploads", "A_report__2026.txt")
-    assert store.keys() == [token.key]
+    assert files(store) == [token.key]
     assert tags(store, token.key) == PENDING
     head = store.head(token.key)
     assert (head["ContentLength"], head["ContentType"]) == (size, "text/plain")
@@ -152,7 +168,7 @@ def test_empty_file_is_sent_in_one_request_and_copied(store: S3Store) -> None:
     assert upload["method"] == "POST"
     assert browser.send(upload, b"") < 300
     # The store's rule for pending objects finds it by its key.
-    [pending] = store.keys()
+    [pending] = files(store)
     assert pending.startswith("tmp/s3upload/")
     # Django's own form wants no empty file; the storage has nothing against one.
     token, _expired = Token.unsign(upload["token"])
@@ -161,7 +177,7 @@ def test_empty_file_is_sent_in_one_request_and_copied(store: S3Store) -> None:
     uploads._identities = lambda: frozenset({token.owner})
     default_storage.save("empty.txt", uploads.add(token, upload["token"]))
     uploads.finish(delete=True)
-    assert store.keys() == ["empty.txt"]
+    assert files(store) == ["empty.txt"]
     assert tags(store, "empty.txt") == {}
 
 
@@ -198,7 +214,7 @@ def test_prefix_and_location_are_the_storages(store: S3Store, settings: Any) -> 
     upload = uploaded()
     key = upload.token.key
     assert key.startswith("kept/files/")
-    assert store.keys() == [f"some/where/{key}"]
+    assert files(store) == [f"some/where/{key}"]
     assert default_storage.save("a.txt", upload) == key
     assert tags(store, f"some/where/{key}") == of_stored()
     with default_storage.open(key) as file:
@@ -216,11 +232,11 @@ def test_saving_makes_no_copy(store: S3Store, call_count: Any) -> None:
     call_count.clear()
     page = browser.submit(FORM, {"title": "t", "file-s3upload": token})
     key = Token.unsign(token)[0].key
-    assert page.result["saved"] == [only_document().file.name] == [key] == store.keys()
+    assert page.result["saved"] == [only_document().file.name] == [key] == files(store)
     assert tags(store, key) == of_stored()
     assert store.get(key) == body
     to_mark = "DeleteObjectTagging" if of_stored() == {} else "PutObjectTagging"
-    assert call_count == {"HeadObject": 1, "GetObjectTagging": 2, to_mark: 1}
+    assert call_count == {"HeadObject": 1, "GetObjectTagging": 1, "PutObject": 1, to_mark: 1, "DeleteObjects": 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -371,7 +387,7 @@ def test_mark_is_gone_once_it_is_committed(store: S3Store, view: Any, status: in
     token = sent()
     assert Site(view).post(token.sign()).status_code == status
     assert only_document().file.name == token.key
-    assert store.keys() == [token.key]
+    assert files(store) == [token.key]
     assert tags(store, token.key) == of_stored()
 
 
@@ -447,7 +463,7 @@ def test_saved_again_in_one_request_is_a_copy(store: S3Store, view: Any) -> None
     first, second = models.Document.objects.order_by("pk")
     assert first.file.name == token.key
     assert second.file.name == "documents/report.txt"
-    assert sorted(store.keys()) == sorted([first.file.name, second.file.name])
+    assert sorted(files(store)) == sorted([first.file.name, second.file.name])
     assert [store.get(one.file.name) for one in (first, second)] == [BODY, BODY]
     assert tags(store, first.file.name) == of_stored()
     assert tags(store, second.file.name) in ({}, of_stored())
@@ -499,7 +515,7 @@ def test_form_with_an_error_keeps_the_upload(store: S3Store) -> None:
     [kept] = browser.submit(FORM, {"title": "", "file-s3upload": token}).kept("file")
     assert tags(store, Token.unsign(token)[0].key) == PENDING
     page = browser.submit(FORM, {"title": "t", "file-s3upload": kept["value"]})
-    assert page.result["saved"] == store.keys()
+    assert page.result["saved"] == files(store)
 
 
 @SEVERAL
@@ -517,7 +533,7 @@ def test_object_that_goes_after_validation_is_not_saved(store: S3Store) -> None:
 
     assert Site(save_late).post(sent().sign()).status_code == 500
     assert not models.Document.objects.exists()
-    assert store.keys() == []
+    assert files(store) == []
 
 
 # --- complete and abort, before and after -------------------------------------------------------
@@ -557,7 +573,7 @@ def test_abort_of_what_is_pending_leaves_nothing(store: S3Store, when: str) -> N
             browser.complete(upload["token"], parts)
     for _ in range(2):
         browser.abort(upload["token"])
-        assert store.keys() == []
+        assert files(store) == []
         assert open_multipart_uploads(store) == []
 
 
@@ -599,6 +615,35 @@ def test_late_answer_of_the_store_does_not_mark_what_was_saved_meanwhile(store: 
         backend.complete(token, parts)
     assert only_document().file.name == token.key
     assert tags(store, token.key) == of_stored()
+
+
+@SEVERAL
+@pytest.mark.usefixtures("anybody")
+@pytest.mark.parametrize("tagging", [{}, {"object_parameters": {"Tagging": "by=site"}}])
+@pytest.mark.parametrize("store", ["ceph"], indirect=True)
+def test_late_mark_does_not_stay_on_what_was_saved_meanwhile(
+    store: S3Store, settings: Any, tagging: dict[str, Any]
+) -> None:
+    """One request has found no mark, and is slow to set it; another one sets it, and the form is sent."""
+    and_options(settings, **tagging)
+    (upload,) = presign(a_policy(), [ChosenFile("a.txt", len(BODY), "")], "")
+    token, _expired = Token.unsign(upload["token"])
+    backend: Any = backend_named("default")
+    assert put_part(backend.presign_part(token, 1), BODY).is_success
+    marked: list[dict[str, str]] = []
+
+    def overtake(**_: Any) -> None:
+        backend.client.meta.events.unregister("before-call.s3.PutObjectTagging", overtake)
+        backend.mark_new(token)
+        marked.append(tags(store, token.key))
+        assert Site(save_document).post(upload["token"]).status_code == 200
+
+    backend.client.meta.events.register("before-call.s3.PutObjectTagging", overtake)
+    backend.complete(token, backend.list_parts(token))
+
+    assert marked == [PENDING]
+    assert only_document().file.name == token.key
+    assert tags(store, token.key) == {**of_stored(), **({"by": "site"} if tagging else {})}
 
 
 def test_mark_that_was_not_set_is_set_when_completed_again(store: S3Store) -> None:
@@ -643,7 +688,7 @@ def test_upload_whose_mark_is_missing_can_be_aborted(store: S3Store) -> None:
     store.client.delete_object_tagging(Bucket=store.bucket, Key=token.key)
     backend_named("default").abort(token)
     # Where the store marks by itself, no mark means that it was saved.
-    assert store.keys() == ([token.key] if of_stored() == {} else [])
+    assert files(store) == ([token.key] if of_stored() == {} else [])
 
 
 def test_option_may_be_given_and_taken_away_while_uploads_are_pending(settings: Any, make_bucket: Any) -> None:
@@ -674,5 +719,5 @@ def test_upload_that_two_forms_have_found_valid_is_saved_by_one(store: S3Store, 
     with pytest.raises(UploadGone), transaction.atomic() if rolls_back else nullcontext():
         default_storage.save("b.txt", second)
     uploads.finish(delete=True)
-    assert store.keys() == [name]
+    assert files(store) == [name]
     assert tags(store, name) == of_stored(), "the rule would have it"

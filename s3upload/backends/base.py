@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import shortuuid
@@ -13,6 +15,19 @@ from django.core.files.storage import Storage
 from ..conf import conf
 from ..parts import ONE_REQUEST, S3_LIMITS, Limits, part_size_for
 from ..tokens import Token
+
+# Not the module's own, whose alphabet a site may change: what is cleaned up is known by its key.
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+UUIDS = shortuuid.ShortUUID(ALPHABET)
+
+UUID = re.compile(f"[{ALPHABET}]{{22}}")
+"""What the last part of a pending object's key is like, and nothing that a person has named."""
+
+IN_PLACE = "in-place/"
+"""Where the records and claims of uploads in place are, below the pending prefix."""
+
+CLAIM_SUFFIX = ".claimed"
+"""Ends the key of a claim; what is before it is the key of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,38 @@ class Part:
     size: int
     etag: str
     checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """
+    Something below the pending prefix: an object, or an unfinished upload in parts.
+
+    :param key: below the storage's location.
+    :param size: bytes; 0 for an unfinished upload.
+    :param modified: when it was written or begun, by the store's clock.
+    :param upload_id: of an unfinished upload; empty for an object.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+    upload_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    Some of what is pending; as much as the store tells at once.
+
+    :param now: what the store's clock showed.
+    :param found: in the order of the keys, where the store has one.
+    :param done: which part of the whole list has been seen with this page, from 0 to 1.
+    """
+
+    now: datetime
+    found: list[Pending]
+    done: float
 
 
 class Backend(ABC):
@@ -97,7 +144,7 @@ class Backend(ABC):
         :param name: of the file, cleaned.
         :param in_place: whether it stays there.
         """
-        return f"{conf.PREFIX.strip('/')}/{shortuuid.uuid()}"
+        return f"{pending_prefix()}{UUIDS.uuid()}"
 
     def part_size_for(self, size: int) -> int:
         """
@@ -175,6 +222,24 @@ class Backend(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
+    def claim(self, token: Token, purpose: str) -> bool:
+        """
+        Claim an upload in place, and return whether it may be dealt with now; of all who ask, one is told so.
+
+        Who removes it may go on where another one, who removes it too, has stopped.
+
+        :param purpose: :data:`~s3upload.claims.SAVE` or :data:`~s3upload.claims.REMOVE`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def unclaim(self, token: Token) -> None:
+        """Take back a claim that was not made use of."""
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def record_of(self, token: Token) -> str:
+        """Return the key of the record of an upload in place, which goes when the object is saved."""
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
     @abstractmethod
     def stat(self, key: str, head: int = 0) -> Stat:
         """
@@ -197,3 +262,83 @@ class Backend(ABC):
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
         """Delete pending objects, in as few requests as the store allows; one that is gone already is no error."""
+
+    # All pending objects
+
+    @property
+    @abstractmethod
+    def place(self) -> tuple[str, ...] | None:
+        """Where the pending objects are: the same for all storages that share them. ``None`` where none can be."""
+
+    @abstractmethod
+    def list_pending(self) -> Iterator[Page]:
+        """
+        Give the pending objects, page by page; nothing but what this package has put there.
+
+        What is given may be removed before the next page is asked for.
+        """
+
+    @abstractmethod
+    def list_unfinished(self) -> Iterator[Page]:
+        """Give the uploads in parts that are neither completed nor aborted, in the same way."""
+
+    @abstractmethod
+    def remove(self, pending: Iterable[Pending]) -> tuple[list[Pending], int]:
+        """
+        Remove pending objects and unfinished uploads, in as few requests as the store allows.
+
+        :returns: what is gone now, and how many could not be removed. What somebody else has removed meanwhile is in
+            neither, where the store tells.
+        """
+
+    # All uploads in place
+
+    def list_in_place(self) -> Iterator[Page]:
+        """Give the records of uploads in place, and the claims, each of which follows its record."""
+        return iter(())
+
+    def read_record(self, key: str) -> Token:
+        """
+        Return the token of the upload that a record is of.
+
+        :raises UploadGone: when the record is not there any more.
+        :raises Forged: when it was not made by this site, or for another upload.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+    def expire(self, token: Token, age: timedelta, *, dry_run: bool = False) -> list[tuple[int, bool]] | None:
+        """
+        Remove an upload in place, unless somebody has saved it.
+
+        :param age: what was claimed more recently is left alone.
+        :param dry_run: whether nothing is removed.
+        :returns: bytes, and whether it is an unfinished upload, of what was removed; nothing where there was none; and
+            ``None`` where it is left alone.
+        """
+        raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
+
+
+def pending_prefix() -> str:
+    """Return what the keys of pending objects begin with, below the storage's location."""
+    return f"{conf.PREFIX.strip('/')}/"
+
+
+def is_ours(key: str, below: str = "") -> bool:
+    """
+    Return whether a key is directly below the pending prefix, and made by this package.
+
+    :param below: a folder there, instead.
+    """
+    prefix = pending_prefix() + below
+    return key.startswith(prefix) and UUID.fullmatch(key, len(prefix)) is not None
+
+
+def position(uuid: str) -> float:
+    """
+    Return where a key stands in the list of all that could be, from 0 to 1.
+
+    :param uuid: its last part. Keys are random, and stores list them in order: so this says how far a list has got.
+    """
+    base = len(ALPHABET)
+    value: int = sum(ALPHABET.index(digit) * base ** (21 - place) for place, digit in enumerate(uuid[:4]))
+    return float(min(value / 2**128, 1))

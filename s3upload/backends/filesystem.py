@@ -7,16 +7,20 @@ It speaks the same wire as S3 and enforces the same things; the signature of its
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
 import shutil
+import stat as modes
+import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import shortuuid
 from django.core import signing
 from django.core.files.move import file_move_safe
 from django.core.files.storage import FileSystemStorage
@@ -26,7 +30,9 @@ from django.utils.crypto import get_random_string
 from ..conf import PRESIGNED_AGE, conf
 from ..exceptions import Forged, StoreUnavailable, UploadChanged, UploadGone
 from ..tokens import Token
-from .base import Backend, Part, Stat
+from .base import UUID, UUIDS, Backend, Page, Part, Pending, Stat, pending_prefix
+
+logger = logging.getLogger(__name__)
 
 PATH = "dummy/"
 """Where the dummy takes uploads, below the presign endpoint."""
@@ -38,7 +44,18 @@ LINK_SUFFIX = ".save"
 CHECKSUM_SUFFIX = ".sha256"
 """Ends the name of the file that holds an object's checksum."""
 
+PART_SUFFIX = ".part"
+
+CLOSED_SUFFIX = ".closed"
+
 CHUNK = 1024**2
+
+PAGE = 1000
+"""Names of a folder that are looked at together."""
+
+# What stands beside an object, or is left of one; and the folders of uploads.
+BESIDE = re.compile(rf"({UUID.pattern})(?:\{CHECKSUM_SUFFIX}|\{LINK_SUFFIX}|\.[A-Za-z0-9]{{8}}\{PART_SUFFIX})?")
+FOLDER = re.compile(rf"({UUID.pattern})\.({UUID.pattern})(?:\{CLOSED_SUFFIX})?")
 
 
 class BadDigest(Exception):
@@ -142,7 +159,7 @@ class FileSystemBackend(Backend):
         return f"{self.storage.path(token.key)}.{token.upload_id}"
 
     def begin(self, token: Token) -> str:
-        upload_id = shortuuid.uuid()
+        upload_id = UUIDS.uuid()
         with translated_errors():
             os.makedirs(self._folder(replace(token, upload_id=upload_id)))
         return upload_id
@@ -247,6 +264,75 @@ class FileSystemBackend(Backend):
                 with translated_errors(), suppress(FileNotFoundError):
                     os.remove(self.storage.path(key) + suffix)
 
+    # All pending objects
+
+    @property
+    def place(self) -> tuple[str, ...] | None:
+        # Static files that were never collected have no folder.
+        if getattr(self.storage, "location", None) is None:
+            return None
+        return ("folder", os.path.realpath(self.storage.path(pending_prefix())))
+
+    def list_pending(self) -> Iterator[Page]:
+        return self._list(self._found_beside)
+
+    def list_unfinished(self) -> Iterator[Page]:
+        return self._list(self._found_folder)
+
+    def _list(self, found: Callable[[os.DirEntry[str]], Pending | None]) -> Iterator[Page]:
+        try:
+            with translated_errors():
+                entries = os.scandir(self.storage.path(pending_prefix()))
+        except UploadGone:
+            return
+        with entries:
+            page: list[Pending] = []
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    one = found(entry)
+                    if one is not None:
+                        page.append(one)
+                if len(page) == PAGE:
+                    # A folder has no order, and says nothing of how much is left.
+                    yield Page(_now(), page, 0)
+                    page = []
+            yield Page(_now(), page, 1)
+
+    def _found_beside(self, entry: os.DirEntry[str]) -> Pending | None:
+        match = BESIDE.fullmatch(entry.name)
+        if match is None or not modes.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            return None
+        is_beside_its_object = entry.name != match[1] and not entry.name.endswith(PART_SUFFIX)
+        if is_beside_its_object and os.path.lexists(os.path.join(os.path.dirname(entry.path), match[1])):
+            return None  # goes with it
+        return _pending(entry)
+
+    @staticmethod
+    def _found_folder(entry: os.DirEntry[str]) -> Pending | None:
+        match = FOLDER.fullmatch(entry.name)
+        return _pending(entry, match[2]) if match and entry.is_dir(follow_symlinks=False) else None
+
+    def remove(self, pending: Iterable[Pending]) -> tuple[list[Pending], int]:
+        removed: list[Pending] = []
+        failed = 0
+        for one in pending:
+            path = self.storage.path(one.key)
+            try:
+                if one.upload_id:
+                    shutil.rmtree(path if path.endswith(CLOSED_SUFFIX) else _closed(path))
+                else:
+                    os.remove(path)
+                    for suffix in (LINK_SUFFIX, CHECKSUM_SUFFIX):
+                        with suppress(FileNotFoundError):
+                            os.remove(path + suffix)
+                removed.append(one)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                logger.warning("something pending could not be removed: %s", error.strerror)
+                failed += 1
+        return removed, failed
+
     def link(self, key: str, etag: str) -> str:
         """
         Return the path of a second name of a pending object, which a storage may move away.
@@ -285,7 +371,7 @@ class FileSystemBackend(Backend):
 @contextmanager
 def _temporary(path: str) -> Iterator[str]:
     """Give a name beside a path; what is left there is removed."""
-    name = f"{path}.{get_random_string(8)}.part"
+    name = f"{path}.{get_random_string(8)}{PART_SUFFIX}"
     try:
         yield name
     finally:
@@ -295,7 +381,7 @@ def _temporary(path: str) -> Iterator[str]:
 
 def _closed(folder: str) -> str:
     # By another name, no part that is under way arrives any more, and nobody else ends the same upload.
-    closed = f"{folder}.closed"
+    closed = f"{folder}{CLOSED_SUFFIX}"
     os.rename(folder, closed)
     return closed
 
@@ -314,6 +400,16 @@ def translated_errors() -> Iterator[None]:
 def _compare(digest: bytes, sha256: str) -> None:
     if digest != b64decode(sha256):
         raise BadDigest
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def _pending(entry: os.DirEntry[str], upload_id: str = "") -> Pending:
+    status = entry.stat(follow_symlinks=False)
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return Pending(pending_prefix() + entry.name, 0 if upload_id else status.st_size, modified, upload_id)
 
 
 def _etag(status: os.stat_result) -> str:

@@ -9,23 +9,39 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import botocore.exceptions
-import shortuuid
 from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
+from ..claims import REMOVE, SAVE, Claim, sign_record, unsign_record
 from ..conf import PRESIGNED_AGE, conf
-from ..exceptions import StoreUnavailable, UploadChanged, UploadGone
+from ..exceptions import Forged, StoreUnavailable, UploadChanged, UploadGone
 from ..parts import part_size_for
-from ..tokens import Token
-from .base import Backend, Part, Stat
+from ..tokens import MAX_LENGTH, Token
+from .base import (
+    CLAIM_SUFFIX,
+    IN_PLACE,
+    UUID,
+    UUIDS,
+    Backend,
+    Page,
+    Part,
+    Pending,
+    Stat,
+    is_ours,
+    pending_prefix,
+    position,
+)
 from .providers import Provider, provider_at
 
 if TYPE_CHECKING:
@@ -41,6 +57,7 @@ COPY_PART_SIZE = 512 * 1024**2
 """Bytes of a part when a larger object is copied in parts; 10,000 of them make 5 TB."""
 
 DELETE_LIMIT = 1000
+LIST_LIMIT = 1000
 CONNECTIONS = 16
 
 PENDING: TagTypeDef = {"Key": "s3upload", "Value": "pending"}
@@ -51,6 +68,11 @@ STORED: TagTypeDef = {"Key": "s3upload", "Value": "stored"}
 
 NAME_LENGTH = 100
 """Characters of the names of objects that stay where they are: what a ``FileField`` holds unless it is told more."""
+
+ABORTED_TOGETHER = 8
+
+CLAIMS = 3
+"""Attempts at a claim: another one may be taken back at the same moment."""
 
 ABORTS = 3
 """A part that arrives while its upload is aborted may need another one, says the documentation of the API."""
@@ -93,6 +115,7 @@ CHANGED = frozenset(
     {
         "412",
         "PreconditionFailed",
+        "ConditionalRequestConflict",
         "416",
         "InvalidRange",
         "BadDigest",
@@ -214,7 +237,7 @@ class S3Backend(Backend):
     def new_key(self, name: str, *, in_place: bool = False) -> str:
         if not in_place:
             return super().new_key(name)
-        folder = f"{self.storage.stored_prefix.strip('/')}/{shortuuid.uuid()}/"
+        folder = f"{self.storage.stored_prefix.strip('/')}/{UUIDS.uuid()}/"
         path = PurePath(self.storage.get_valid_name(name))
         suffix = path.suffix[:16]
         return folder + path.stem[: max(NAME_LENGTH - len(folder) - len(suffix), 1)] + suffix
@@ -229,15 +252,15 @@ class S3Backend(Backend):
         method = (
             getattr(self.storage, "upload_method", None) or conf.METHOD or ("POST" if self.provider.post else "PUT")
         )
-        headers = self._encryption(token)
+        headers = self._encryption(token.key)
         if sha256 and self.takes_checksums:
             headers |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": sha256}
         sign = self._presign_put if method == "PUT" else self._presign_post
         with translated_errors("signing"):
             return sign(token, headers)
 
-    def _encryption(self, token: Token) -> dict[str, str]:
-        parameters = self.storage.get_object_parameters(self.full_key(token.key))
+    def _encryption(self, key: str) -> dict[str, str]:
+        parameters = self.storage.get_object_parameters(self.full_key(key))
         return {name: parameters[name] for name in ENCRYPTION if name in parameters}
 
     def _presign_post(self, token: Token, headers: dict[str, str]) -> dict[str, Any]:
@@ -283,10 +306,10 @@ class S3Backend(Backend):
         return {**self._target(token.key), "UploadId": token.upload_id}
 
     def begin(self, token: Token) -> str:
-        parameters: dict[str, Any] = {"ContentType": token.content_type, **self._encryption(token)}
+        parameters: dict[str, Any] = {"ContentType": token.content_type, **self._encryption(token.key)}
         if token.in_place:
             parameters = {
-                **self.storage._get_write_parameters(self.full_key(token.key), token),
+                **self._parameters(token),
                 "Tagging": urlencode({PENDING["Key"]: PENDING["Value"]}),
             }
             # Nobody has validated it yet: it is not to be public before it is saved.
@@ -294,8 +317,10 @@ class S3Backend(Backend):
         if token.has_checksums:
             parameters["ChecksumAlgorithm"] = "SHA256"
         with translated_errors("CreateMultipartUpload"):
-            answer = self.client.create_multipart_upload(**self._target(token.key), **parameters)
-        return answer["UploadId"]
+            upload_id = self.client.create_multipart_upload(**self._target(token.key), **parameters)["UploadId"]
+        if token.in_place:
+            self._record(replace(token, upload_id=upload_id))
+        return upload_id
 
     def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
         headers = {"ChecksumSHA256": checksum} if checksum else {}
@@ -331,19 +356,95 @@ class S3Backend(Backend):
             raise UploadChanged("the checksum of the whole is not that of the parts")
 
     def abort(self, token: Token) -> None:
+        # One that has been saved where it is, or is being saved, stays.
+        if token.in_place and not self.claim(token, REMOVE):
+            return
         if token.upload_id:
-            with suppress(UploadGone):
-                for _attempt in range(ABORTS):
-                    with translated_errors("AbortMultipartUpload", OVER):
-                        self.client.abort_multipart_upload(**self._upload(token))
-                    if not self.list_parts(token):
-                        break
+            self._abort_upload(token)
+        if not token.in_place:
+            self.delete([token.key])
+            return
         with suppress(UploadGone):
-            # One that has been saved where it is stays.
-            if not token.in_place or self.is_pending(token):
-                self.delete([token.key])
+            # The claim of an older save may have been cleaned up.
+            if self.is_pending(token):
+                self._delete_alone(token.key)
+        self.delete([self.record_of(token)])
+
+    def _abort_upload(self, token: Token) -> bool:
+        """Abort an upload; return whether it was still open."""
+        was_open = False
+        with suppress(UploadGone):
+            for _attempt in range(ABORTS):
+                with translated_errors("AbortMultipartUpload", OVER):
+                    self.client.abort_multipart_upload(**self._upload(token))
+                was_open = True
+                if not self.list_parts(token):
+                    break
+        return was_open
+
+    def _delete_alone(self, key: str) -> None:
+        # What names it goes afterwards: it must still be found when this one fails.
+        if self._delete([key]):
+            raise StoreUnavailable("DeleteObjects")
 
     # Promoting in place
+
+    def record_of(self, token: Token) -> str:
+        return f"{pending_prefix()}{IN_PLACE}{PurePosixPath(token.key).parent.name}"
+
+    def _record(self, token: Token) -> None:
+        try:
+            self._put_text(self.record_of(token), sign_record(token))
+        except StoreUnavailable:
+            # Without it, nobody would find the upload.
+            with suppress(StoreUnavailable):
+                self._abort_upload(token)
+            raise
+
+    def _put_text(self, key: str, text: str, **conditions: Any) -> None:
+        parameters: Any = {**self._target(key), **self._encryption(key), **conditions}
+        with translated_errors("PutObject"):
+            self.client.put_object(**parameters, Body=text.encode(), ContentType="text/plain")
+
+    def _get_text(self, key: str) -> tuple[str, timedelta]:
+        """Return what one of our own notes says, and its age."""
+        with translated_errors("GetObject"):
+            answer = self.client.get_object(**self._target(key))
+            text = answer["Body"].read(MAX_LENGTH + 1).decode(errors="replace")
+            answer["Body"].close()
+        return text, _clock_of(answer) - answer["LastModified"]
+
+    def claim(self, token: Token, purpose: str) -> bool:
+        claim = Claim(token.key, purpose)
+        for _attempt in range(CLAIMS):
+            try:
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+                self._put_text(self._claim_key(token), claim.sign(), IfNoneMatch="*")
+            except UploadChanged:
+                with suppress(UploadGone):
+                    held, _age = self._claim_on(token)
+                    return held is not None and claim.is_met_by(held)
+            else:
+                return True
+        raise StoreUnavailable("a claim was neither there nor could be made")
+
+    def unclaim(self, token: Token) -> None:
+        self.delete([self._claim_key(token)])
+
+    def _claim_key(self, token: Token) -> str:
+        return self.record_of(token) + CLAIM_SUFFIX
+
+    def _claim_on(self, token: Token) -> tuple[Claim | None, timedelta]:
+        """
+        Return the claim on an upload, and its age; no claim where it was not made by this site.
+
+        :raises UploadGone: when there is none.
+        """
+        text, age = self._get_text(self._claim_key(token))
+        try:
+            return Claim.unsign(text), age
+        except Forged:
+            return None, age
 
     def _mark_of(self, key: str) -> str | None:
         with translated_errors("GetObjectTagging"):
@@ -358,6 +459,19 @@ class S3Backend(Backend):
         # Asked before: an answer that comes late must not mark what has been saved meanwhile.
         if self._mark_of(token.key) is None and self._lacks_mark(token):
             self._put_tags(token.key, [PENDING])
+            self._unmark_saved(token)
+
+    def _unmark_saved(self, token: Token) -> None:
+        # Between question and answer it may have been marked by another request, and saved: who saves claims first, so
+        # that either the claim is seen here, or the mark is set before it is taken away.
+        with suppress(UploadGone):
+            held, _age = self._claim_on(token)
+            if held is None or held.purpose == SAVE:
+                self._put_tags(token.key, self._tags_of_stored(self._parameters(token)))
+
+    def _parameters(self, token: Token) -> dict[str, Any]:
+        parameters: dict[str, Any] = self.storage._get_write_parameters(self.full_key(token.key), token)
+        return parameters
 
     def _lacks_mark(self, token: Token) -> bool:
         # Where an object can't have it from the beginning, one without a mark is just complete; or it was saved, and
@@ -374,9 +488,7 @@ class S3Backend(Backend):
         :param parameters: the storage's write parameters for it, whose ACL and tags it gets.
         :raises UploadGone: when it is not there.
         """
-        tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
-        if not self.provider.tags_uploads:
-            tags.append(STORED)
+        tags = self._tags_of_stored(parameters)
         if "ACL" in parameters:
             with translated_errors("PutObjectAcl"):
                 self.client.put_object_acl(**self._target(key), ACL=parameters["ACL"])
@@ -385,6 +497,10 @@ class S3Backend(Backend):
             return
         with translated_errors("DeleteObjectTagging"):
             self.client.delete_object_tagging(**self._target(key))
+
+    def _tags_of_stored(self, parameters: dict[str, Any]) -> list[TagTypeDef]:
+        tags: list[TagTypeDef] = [{"Key": k, "Value": v} for k, v in parse_qsl(parameters.get("Tagging", ""), True)]
+        return tags if self.provider.tags_uploads else [*tags, STORED]
 
     def _put_tags(self, key: str, tags: list[TagTypeDef]) -> None:
         with translated_errors("PutObjectTagging"):
@@ -541,15 +657,157 @@ class S3Backend(Backend):
             raise
 
     def delete(self, keys: Iterable[str]) -> None:
-        objects = [{"Key": self.full_key(key)} for key in keys]
+        keys = list(keys)
+        for start in range(0, len(keys), DELETE_LIMIT):
+            self._delete(keys[start : start + DELETE_LIMIT])
+
+    def _delete(self, keys: list[str]) -> set[str]:
+        """Delete as many objects as one request takes; return the full keys of those that can't be deleted."""
+        with translated_errors("DeleteObjects"):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": self.full_key(key)} for key in keys], "Quiet": True}
+            )
+        errors = answer.get("Errors", [])
+        for error in errors:
+            logger.warning("a pending object could not be deleted: %s", error.get("Code"))
+        return {error.get("Key", "") for error in errors}
+
+    # All pending objects
+
+    @property
+    def place(self) -> tuple[str, ...] | None:
+        return (self.client.meta.endpoint_url, self.bucket, self.full_key(pending_prefix()))
+
+    def list_pending(self) -> Iterator[Page]:
+        prefix = pending_prefix()
+        for now, contents, done in self._list("list_objects_v2", "Contents", prefix):
+            found = [Pending(key, one["Size"], one["LastModified"]) for key, one in contents if is_ours(key)]
+            yield Page(now, found, done)
+
+    def list_unfinished(self) -> Iterator[Page]:
+        prefix = pending_prefix()
+        for now, uploads, done in self._list("list_multipart_uploads", "Uploads", prefix):
+            found = [Pending(key, 0, one["Initiated"], one["UploadId"]) for key, one in uploads if is_ours(key)]
+            yield Page(now, found, done)
+
+    def _list(
+        self, operation: Any, what: str, prefix: str
+    ) -> Iterator[tuple[datetime, list[tuple[str, dict[str, Any]]], float]]:
+        """
+        Give the store's clock, what is directly below a prefix, and which part of the list has been seen.
+
+        :param operation: the name of boto3's method.
+        :param what: where its answer has the list.
+        :param prefix: below the storage's location.
+        """
+        start = self.full_key(prefix).rstrip("/") + "/"
+        pages = self.client.get_paginator(operation).paginate(
+            Bucket=self.bucket, Prefix=start, Delimiter="/", PaginationConfig={"PageSize": LIST_LIMIT}
+        )
+        answers = iter(pages)
+
+        def next_answer() -> dict[str, Any] | None:
+            with translated_errors(operation):
+                return next(answers, None)
+
+        following = next_answer()
+        while (answer := following) is not None:
+            # Asked for before this one is given: not every store goes on after an upload that is there no more.
+            following = next_answer()
+            # Below the storage's location, as everywhere.
+            found = [(prefix + one["Key"].removeprefix(start), one) for one in answer.get(what, ())]
+            done = 1.0
+            if answer.get("IsTruncated"):
+                uuids = [match[0] for key, _one in found[-1:] if (match := UUID.match(key, len(prefix)))]
+                done = position(uuids[0]) if uuids else 0.0
+            yield _clock_of(answer), found, done
+
+    def list_in_place(self) -> Iterator[Page]:
+        prefix = pending_prefix() + IN_PLACE
+        for now, contents, done in self._list("list_objects_v2", "Contents", prefix):
+            found = [
+                Pending(key, one["Size"], one["LastModified"])
+                for key, one in contents
+                if is_ours(key.removesuffix(CLAIM_SUFFIX), IN_PLACE)
+            ]
+            yield Page(now, found, done)
+
+    def read_record(self, key: str) -> Token:
+        text, _age = self._get_text(key)
+        token = unsign_record(text)
+        if not token.in_place or self.record_of(token) != key:
+            raise Forged
+        return token
+
+    def expire(self, token: Token, age: timedelta, *, dry_run: bool = False) -> list[tuple[int, bool]] | None:
+        was_claimed = False
+        if dry_run or not self.claim(token, REMOVE):
+            try:
+                held, held_for = self._claim_on(token)
+            except UploadGone:
+                # In a dry run nobody has claimed it; else whoever had is back at it.
+                if not dry_run:
+                    return None
+            else:
+                was_claimed = held is None or held.key != token.key or held.purpose != REMOVE
+                if was_claimed and held_for < age:
+                    return None
+        was_open = self._is_open(token) if dry_run else self._abort_upload(token)
+        with suppress(UploadGone):
+            # Who claimed it to save it, and died before its mark was gone, refers to it nowhere. Without a mark it may
+            # be somebody's.
+            if self._mark_of(token.key) == PENDING["Value"] if was_claimed else self.is_pending(token):
+                if not dry_run:
+                    self._delete_alone(token.key)
+                return [(token.size, False)]
+        return [(0, True)] if was_open else []
+
+    def _is_open(self, token: Token) -> bool:
+        try:
+            self.list_parts(token)
+        except UploadGone:
+            return False
+        return True
+
+    def remove(self, pending: Iterable[Pending]) -> tuple[list[Pending], int]:
+        removed: list[Pending] = []
+        objects: list[Pending] = []
+        uploads: list[Pending] = []
+        for one in pending:
+            (uploads if one.upload_id else objects).append(one)
         for start in range(0, len(objects), DELETE_LIMIT):
-            with translated_errors("DeleteObjects"):
-                answer = self.client.delete_objects(
-                    Bucket=self.bucket,
-                    Delete={"Objects": objects[start : start + DELETE_LIMIT], "Quiet": True},  # type: ignore[typeddict-item]
-                )
-            for error in answer.get("Errors", []):
-                logger.warning("a pending object could not be deleted: %s", error.get("Code"))
+            batch = objects[start : start + DELETE_LIMIT]
+            refused = self._delete([one.key for one in batch])
+            removed += [one for one in batch if self.full_key(one.key) not in refused]
+        failed = len(objects) - len(removed)
+        if uploads:
+            with ThreadPoolExecutor(max_workers=ABORTED_TOGETHER) as pool:
+                outcomes = list(pool.map(self._end, uploads))
+            removed += [one for one, outcome in zip(uploads, outcomes, strict=True) if outcome]
+            failed += outcomes.count(None)
+        return removed, failed
+
+    def _end(self, upload: Pending) -> bool | None:
+        """Abort an unfinished upload; return whether that was done here, and ``None`` when it can't be done."""
+        target: Any = {**self._target(upload.key), "UploadId": upload.upload_id}
+        try:
+            with translated_errors("AbortMultipartUpload", OVER):
+                self.client.abort_multipart_upload(**target)
+        except UploadGone:
+            return False
+        except StoreUnavailable as error:
+            if not error.answered:
+                raise
+            return None
+        return True
+
+
+def _clock_of(answer: Any) -> datetime:
+    # Ages are told by one clock alone: the one that the store writes its times by, whatever the server's shows.
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError) as error:
+        raise StoreUnavailable("the answer has no date") from error
 
 
 def _composite(parts: list[Part]) -> str | None:
@@ -596,4 +854,4 @@ def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[N
         RecursionError,
     ) as error:
         logger.error("the store did not answer %s: %s", operation, type(error).__name__)
-        raise StoreUnavailable(type(error).__name__) from error
+        raise StoreUnavailable(type(error).__name__, answered=False) from error
