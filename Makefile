@@ -85,6 +85,9 @@ coverage: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## Th
 load: packages $(VENV)/.made ## Two thousand uploads while the store refuses one request in ten; `make test` has 300
 	LOAD_UPLOADS=2000 $(BIN)/python -m pytest -s tests/test_load.py
 
+defences: packages $(VENV)/.made $(LOCALSTACK)/.made ## Take each defence out in turn, and see its test fail
+	$(BIN)/python -m tests.defences
+
 # --- what they need -------------------------------------------------------------------------
 
 packages:
