@@ -226,8 +226,9 @@ def test_report_of_a_form_that_comes_back_without_its_script(
     token = browser.upload("/forms/plain/", "file", "a.txt", b"content")
     settings.SECRET_KEY_FALLBACKS = [EARLIER_KEY]
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": f"{__name__}.MissingManifest"}}
-    # Without a title it comes back, with the upload kept.
-    text = report(browser, lambda: browser.post("/forms/plain/", {"file-s3upload": token}))
+    # Without a title it comes back, with the upload kept. In this page the input alone asks for the script.
+    text = report(browser, lambda: browser.post("/forms/plain/no-media/", {"file-s3upload": token}))
+    assert "widgets.py" in text
     assert_secret(text, token=token, **secrets_of(browser, settings))
 
 
