@@ -122,6 +122,7 @@ class CleanUp:
         self.dry_run = dry_run
         self.progress = progress
         self.summary = Summary(name)
+        self._kept: set[str] = set()
         self._lock = Lock()
 
     def run(self) -> Summary:
@@ -162,9 +163,9 @@ class CleanUp:
 
     def _clean_in_place(self, page: Page) -> None:
         old = self._old(page)
-        claims = [one for one in old if one.key.endswith(CLAIM_SUFFIX)]
-        records = [one for one in old if not one.key.endswith(CLAIM_SUFFIX)]
-        younger = sum(1 for one in page.found if one not in old and not one.key.endswith(CLAIM_SUFFIX))
+        claims = [one for one in old if _is_claim(one)]
+        records = [one for one in old if not _is_claim(one)]
+        younger = sum(1 for one in page.found if not _is_claim(one)) - len(records)
         with ThreadPoolExecutor(max_workers=TOGETHER) as pool:
             settled = list(pool.map(self._settle, records))
         kept = {record.key for record, is_over in zip(records, settled, strict=True) if not is_over}
@@ -173,8 +174,11 @@ class CleanUp:
             over = [record.key for record in records if record.key not in kept]
             # Of a claim without a record too: its token has expired.
             over += [key + CLAIM_SUFFIX for key in over]
-            over += [one.key for one in claims if one.key.removesuffix(CLAIM_SUFFIX) not in kept]
+            # The record of the first one may have been on the page before.
+            known = kept | self._kept
+            over += [one.key for one in claims if one.key.removesuffix(CLAIM_SUFFIX) not in known]
             self.backend.delete(dict.fromkeys(over))
+        self._kept = kept
 
     def _settle(self, record: Pending) -> bool:
         """Remove what a record is of; return whether the record has served its purpose."""
@@ -207,6 +211,10 @@ class CleanUp:
 
     def _count(self, **counts: int | str) -> None:
         self.summary = replace(self.summary, **counts)  # type: ignore[arg-type]
+
+
+def _is_claim(one: Pending) -> bool:
+    return one.key.endswith(CLAIM_SUFFIX)
 
 
 def _storages() -> Iterator[tuple[str, Callable[[], Storage]]]:

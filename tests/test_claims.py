@@ -14,7 +14,7 @@ from django.core import signing
 from django.core.files.storage import default_storage
 from django.db import connections
 
-from s3upload.backends import backend_named
+from s3upload.backends import backend_named, s3
 from s3upload.backends.s3 import S3Backend
 from s3upload.claims import CLAIM_SALT, RECORD_SALT, REMOVE, SAVE, Claim, sign_record, unsign_record
 from s3upload.cleanup import clean_up
@@ -510,7 +510,11 @@ def test_object_without_a_mark_whose_claim_is_old_may_be_somebodys(store: S3Stor
 
 
 @CEPH
-def test_record_of_what_can_not_be_removed_stays(store: S3Store, settings: Any) -> None:
+@pytest.mark.parametrize("page", [1000, 1])
+def test_record_of_what_can_not_be_removed_stays(
+    store: S3Store, settings: Any, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(s3, "LIST_LIMIT", page)
     one, two = sent(), sent()
     arn = f"arn:aws:s3:::{store.bucket}/{one.key}"
     use_other_user(settings, store, {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": arn})
