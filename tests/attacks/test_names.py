@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any
 from urllib.parse import quote_plus
@@ -124,6 +125,8 @@ def test_key_of_an_object_that_stays_has_one_folder_and_a_valid_name(what: str, 
     assert folder == "films"
     assert len(unguessable) == 22
     assert name not in ("", ".", "..")
+    # What Django leaves of a name: none of it has a meaning in an address.
+    assert re.fullmatch(r"[-\w.]+", name)
     assert name.isprintable()
     assert len(name) <= 100 - len("films/") - 23
 
