@@ -22,9 +22,9 @@ from s3upload.exceptions import Forged, StoreUnavailable, UploadGone
 from s3upload.policy import ChosenFile
 from s3upload.presign import presign
 from s3upload.tokens import Token
-from tests.browser.proxy import Answer, Fault, Proxy, Request, Truncate
 from tests.conftest import S3Store
 from tests.pages import a_policy, a_token
+from tests.proxy import Answer, Fault, Proxy, Request, Truncate
 from tests.test_cleanup import LISTS, let_pass, use_other_user
 from tests.test_files import request_uploads
 from tests.test_in_place import BODY, FORM, PENDING, files, notes, of_stored, sent, tags, uploaded

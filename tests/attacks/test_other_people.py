@@ -238,7 +238,7 @@ def test_upload_in_two_fields(asked: CallCount) -> None:
     one, other = changed(field="first").sign(), changed(field="second").sign()
     answer = post({"first-s3upload": one, "second-s3upload": other}, "/forms/two/")
     assert errors(answer, "second") == ["upload_foreign"]
-    assert asked == {"HeadObject": 1}
+    assert asked.total() == 1
 
 
 STORAGES = [
