@@ -37,6 +37,7 @@ from s3upload.management.commands import s3upload_cleanup
 from s3upload.storage import S3UploadStorage
 from s3upload.tokens import Token
 from tests.conftest import CallCount, S3Store, program, storages_with
+from tests.defences import DEFENCES
 from tests.test_cleanup import let_pass
 from tests.test_locales import messages, source
 from tests.wire import send
@@ -402,6 +403,19 @@ def test_every_row_of_what_is_claimed_has_a_test(page: str) -> None:
     assert tables
     for table in tables:
         assert [row for row in rows(page, table) if "``tests/" not in row[-1]] == [], table
+
+
+def test_every_test_of_a_threat_has_been_seen_to_fail() -> None:
+    """By the script that takes the defences out; what it breaks is there."""
+    named = set(re.findall(r"``((?:tests|js)/[\w/.:]+)``", PAGES["threats"]))
+
+    # What it breaks is the script's source, and not what is built of it.
+    assert named - {defence.test for defence in DEFENCES} == {
+        "tests/browser/test_submit.py::test_no_token_becomes_a_part_of_an_address"
+    }
+    assert {defence.test for defence in DEFENCES} <= named
+    for defence in DEFENCES:
+        assert (ROOT / defence.path).read_text(encoding="utf-8").count(defence.old) == 1, defence
 
 
 def test_every_test_of_faults_is_named() -> None:
