@@ -164,7 +164,7 @@ DEFENCES = tuple(
             "if False:",
         ),
         (
-            "tests/test_claims.py::test_save_and_abort_at_once_agree",
+            "tests/test_claims.py::test_removal_in_the_middle_of_a_save_touches_nothing",
             "s3upload/backends/s3.py",
             "        if token.in_place and not self.claim(token, REMOVE):\n            return\n",
             "",

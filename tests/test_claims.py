@@ -58,7 +58,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     def run(call: Callable[[], Any]) -> Any:
         try:
-            together.wait()
+            together.wait(60)
             return call()
         except UploadGone as error:
             return type(error)
@@ -231,7 +231,7 @@ def side_by_side(*calls: list[Callable[[], Any]]) -> list[list[Any]]:
     def run(one: list[Callable[[], Any]]) -> list[Any]:
         answers: list[Any] = []
         for call in one:
-            together.wait()
+            together.wait(60)
             try:
                 answers.append(call())
             except UploadGone:
