@@ -17,12 +17,15 @@ _SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (rb"BM", ("image/bmp", "image/x-bmp", "image/x-ms-bmp")),
     (rb"\x00\x00[\x01\x02]\x00", ("image/vnd.microsoft.icon", "image/x-icon")),
     (rb"II[*+]\x00|MM\x00[*+]", ("image/tiff",)),
-    (rb"....ftyp", ("video/mp4", "audio/mp4", "audio/m4a", "audio/x-m4a", "video/x-m4v")),
+    (
+        rb"....(?:ftyp|styp|moov|mdat|free|skip|wide)",
+        ("video/mp4", "audio/mp4", "audio/m4a", "audio/x-m4a", "video/x-m4v"),
+    ),
     (rb"\x1aE\xdf\xa3", ("video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska")),
     (rb"OggS\x00", ("application/ogg", "audio/ogg", "video/ogg")),
-    (rb"RIFF....WAVE", ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")),
+    (rb"(?:RIFF|RIFX|RF64)....WAVE", ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")),
     (rb"RIFF....AVI ", ("video/x-msvideo", "video/avi", "video/msvideo")),
-    (rb"fLaC", ("audio/flac", "audio/x-flac")),
+    (rb"fLaC|ID3", ("audio/flac", "audio/x-flac")),
     (rb".{0,1019}%PDF-", ("application/pdf",)),
 )
 
