@@ -15,7 +15,7 @@ from threading import Lock
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import InvalidStorageError, Storage, default_storage, storages
+from django.core.files.storage import Storage, default_storage, storages
 from django.db import models
 
 from .backends import backend_for, backend_named, storage_name
@@ -89,7 +89,8 @@ def clean_up(
         try:
             backend = backend_for(find())
             place = backend.place if backend is not None else None
-        except (ImproperlyConfigured, InvalidStorageError):
+        except Exception as error:  # whatever it is: a wrong option, another package's storage, boto3
+            logger.error("the storage %r can't be used: %s", name, type(error).__name__)
             summaries.append(Summary(name, error=NOT_USABLE))
             continue
         if backend is None or place is None or place in places:

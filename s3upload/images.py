@@ -17,6 +17,9 @@ LARGEST_LOOK = 64 * 1024**2
 MOST_READS = 100_000
 """How often it may read: the header of a JPEG can be padded without end, and Pillow reads that byte by byte."""
 
+LONGEST_LINE = 64 * 1024
+"""Bytes after which a line of a header ends, whatever is there."""
+
 _to_python = ImageField.to_python
 
 
@@ -72,12 +75,21 @@ class _LimitedReader:
         self.tell = self._file.tell
 
     def read(self, size: int = -1) -> bytes:
-        left = self._size - self.tell()
-        self._bytes_left -= left if size < 0 else min(size, left)
+        left = max(self._size - self.tell(), 0)
+        self._count(left if size < 0 else min(size, left))
+        data: bytes = self._file.read(size)
+        return data
+
+    def readline(self, size: int = -1) -> bytes:
+        # Formats with a header of text ask for lines, of files that have none as well.
+        line: bytes = self._file.readline(LONGEST_LINE if size < 0 else min(size, LONGEST_LINE))
+        self._count(len(line))
+        return line
+
+    def _count(self, size: int) -> None:
+        self._bytes_left -= size
         self._reads_left -= 1
         if self._bytes_left < 0:
             raise too_large(self._size, LARGEST_LOOK)
         if self._reads_left < 0:
             raise OSError("a header that takes so many reads is none")
-        data: bytes = self._file.read(size)
-        return data

@@ -18,20 +18,30 @@ _SIGNATURES: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (rb"\x00\x00[\x01\x02]\x00", ("image/vnd.microsoft.icon", "image/x-icon")),
     (rb"II[*+]\x00|MM\x00[*+]", ("image/tiff",)),
     (
-        rb"....(?:ftyp|styp|moov|mdat|free|skip|wide)",
+        rb"....ftyp",
         ("video/mp4", "audio/mp4", "audio/m4a", "audio/x-m4a", "video/x-m4v"),
     ),
     (rb"\x1aE\xdf\xa3", ("video/webm", "audio/webm", "video/x-matroska", "audio/x-matroska")),
     (rb"OggS\x00", ("application/ogg", "audio/ogg", "video/ogg")),
     (rb"(?:RIFF|RIFX|RF64)....WAVE", ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")),
     (rb"RIFF....AVI ", ("video/x-msvideo", "video/avi", "video/msvideo")),
-    (rb"fLaC|ID3", ("audio/flac", "audio/x-flac")),
+    (rb"fLaC", ("audio/flac", "audio/x-flac")),
     (rb".{0,1019}%PDF-", ("application/pdf",)),
 )
 
+# What else files of a type may begin with, and others as well: it does not tell them.
+_TOLERATED = {
+    **dict.fromkeys(("video/mp4", "audio/mp4", "video/x-m4v"), rb"....(?:styp|moov|mdat|free|skip|wide)"),
+    **dict.fromkeys(("audio/flac", "audio/x-flac"), rb"ID3"),
+}
+
 _PATTERNS = [(re.compile(pattern, re.DOTALL), types) for pattern, types in _SIGNATURES]
 
-_BY_TYPE = {type_: pattern for pattern, types in _PATTERNS for type_ in types}
+_BY_TYPE = {
+    type_: re.compile(b"|".join(filter(None, [pattern, _TOLERATED.get(type_)])), re.DOTALL)
+    for pattern, types in _SIGNATURES
+    for type_ in types
+}
 
 
 def has_signature(type_: str) -> bool:

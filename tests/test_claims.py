@@ -346,10 +346,11 @@ def is_claim(request: Request) -> bool:
     ("make_fault", "answers"),
     [
         (partial(Truncate, is_claim), [None, 412]),
+        (partial(Truncate, is_claim, times=2), [None, None]),
         (partial(Answer, is_claim, status=409, body=CONFLICT), [409, 200]),
         (partial(Answer, is_claim, status=503), [503, 200]),
     ],
-    ids=["lost", "conflict", "busy"],
+    ids=["lost", "lost-twice", "conflict", "busy"],
 )
 def test_claim_that_is_asked_for_twice_is_still_ours(
     store: S3Store, settings: Any, make_fault: Callable[[], Fault], answers: list[int | None]

@@ -296,6 +296,19 @@ def test_every_storage_is_cleaned_once(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("age", [48, 48.5, "48", timedelta(hours=48)])
+def test_age_can_be_given_by_a_program(settings: Any, filesystem_store: Any, age: Any) -> None:
+    out = io.StringIO()
+    call_command("s3upload_cleanup", age=age, stdout=out)
+    assert "younger than 48" in out.getvalue()
+
+
+@pytest.mark.parametrize("age", [None, "soon", 23])
+def test_age_of_a_program_that_is_none(filesystem_store: Any, age: Any) -> None:
+    with pytest.raises(CommandError, match="the age"):
+        call_command("s3upload_cleanup", age=age)
+
+
 def test_store_that_is_down_keeps_no_other_from_being_cleaned(settings: Any, bucket: S3Store) -> None:
     use_unreachable_s3(settings, client_config=None)
     options = {**settings.STORAGES["default"]["OPTIONS"], "bucket_name": "bucket-of-the-site"}
@@ -305,6 +318,8 @@ def test_store_that_is_down_keeps_no_other_from_being_cleaned(settings: Any, buc
         archive={"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": bucket.options},
         wrong={"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {**options, "endpoint_url": "nowhere"}},
         missing={"BACKEND": "no.such.Storage"},
+        misspelt={"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"folder": "files"}},
+        profile={"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {"session_profile": "nobody"}},
     )
     pending_file(alias="archive")
     let_pass(48, "archive")
@@ -319,6 +334,8 @@ def test_store_that_is_down_keeps_no_other_from_being_cleaned(settings: Any, buc
     assert "default: the store can't be reached, or refuses (EndpointConnectionError)" in said
     assert "wrong: it can't be used" in said
     assert "missing: it can't be used" in said
+    assert "misspelt: it can't be used" in said
+    assert "profile: it can't be used" in said
     secrets = ["127.0.0.1", "nowhere", "bucket-of-the-site", "AKIAEXAMPLE", "secret", "tmp/s3upload"]
     assert [secret for secret in secrets if secret in said + out.getvalue()] == []
     assert raised.value.returncode == 1

@@ -107,6 +107,59 @@ def test_header_that_is_padded_is_not_read_byte_by_byte_to_its_end(store: Any, p
     assert 1 < reads <= images.MOST_READS + 1
 
 
+XPM = b"""/* XPM */
+static char * x[] = {
+"2 2 2 1",
+"  c #000000",
+". c #FFFFFF",
+". ",
+" ."};
+"""
+
+
+def every_format() -> dict[str, bytes]:
+    """Return an image of each format that Pillow writes, and a few of the most common, of random pixels."""
+    Image.init()
+    images = {
+        "XPM": XPM,
+        **{f"{kind}-{n}": noise(kind, (40, 40)) for kind in ("JPEG", "TIFF", "WEBP") for n in "abcd"},
+    }
+    for kind in sorted(Image.SAVE):
+        for mode in ("RGB", "L", "1", "P"):
+            body = io.BytesIO()
+            try:
+                Image.effect_noise((40, 40), 90).convert(mode).save(body, kind)
+                with Image.open(io.BytesIO(body.getvalue())) as image:
+                    image.verify()
+            except Exception:  # noqa: S112 - not every format is written, or opened again, in every mode
+                continue
+            images[kind] = body.getvalue()
+            break
+    return images
+
+
+@ON_THE_DUMMY
+@pytest.mark.filterwarnings("ignore")
+def test_every_image_that_pillow_opens_is_valid(store: Any) -> None:
+    images = every_format()
+    assert len(images) > 30
+    refused = {}
+    for kind, body in images.items():
+        form = image_form(uploaded(body, "photo", "image/x-unknown"))
+        form.fields["image"].validators = []  # of the name's extension
+        if not form.is_valid():
+            refused[kind] = form.errors.as_json()
+    assert refused == {}
+
+
+@ON_THE_DUMMY
+def test_line_without_an_end_is_read_up_to_a_limit(store: Any) -> None:
+    reader = images._LimitedReader(uploaded(bytes(MIB), "a.bin", ""))
+    assert len(reader.readline()) == len(reader.readline(MIB)) == images.LONGEST_LINE
+    assert reader.readline(7) == bytes(7)
+    assert reader.tell() == 2 * images.LONGEST_LINE + 7
+
+
 @ON_THE_DUMMY
 def test_image_with_a_few_thousand_pixels_more_than_pillow_likes_is_said_to_be_invalid(
     store: Any, monkeypatch: pytest.MonkeyPatch

@@ -74,6 +74,24 @@ def test_of_other_types_the_first_bytes_say_nothing(type_: str) -> None:
     assert agrees(type_, HTML)
 
 
+@pytest.mark.parametrize(
+    ("type_", "head"),
+    [
+        ("video/mp4", b"\0\0\0\x08wide\0\0\1\0mdat"),
+        ("video/mp4", b"\0\0\0\x18stypmsdh"),
+        ("audio/flac", b"ID3\4\0fLaC"),
+        ("audio/wav", b"RF64\xff\xff\xff\xffWAVEds64"),
+    ],
+)
+def test_rare_beginnings_are_right_too(type_: str, head: bytes) -> None:
+    assert agrees(type_, head)
+
+
+@pytest.mark.parametrize("head", [b"Get free films", b"ID3\4\0 a song"])
+def test_what_others_may_begin_with_stands_for_nothing(head: bytes) -> None:
+    assert sniffed_type(head) is None
+
+
 def test_marker_of_a_pdf_that_comes_late_is_none() -> None:
     assert agrees("application/pdf", bytes(1019) + b"%PDF-")
     assert not agrees("application/pdf", bytes(1020) + b"%PDF-")

@@ -25,7 +25,7 @@ from storages.backends.s3 import S3Storage
 
 from ..claims import REMOVE, SAVE, Claim, sign_record, unsign_record
 from ..conf import PRESIGNED_AGE, conf
-from ..exceptions import Forged, StoreUnavailable, UploadChanged, UploadGone
+from ..exceptions import Forged, StoreUnavailable, UnusableUpload, UploadChanged, UploadGone
 from ..parts import part_size_for
 from ..tokens import MAX_LENGTH, Token
 from .base import (
@@ -424,6 +424,13 @@ class S3Backend(Backend):
                 with suppress(UploadGone):
                     held, _age = self._claim_on(token)
                     return held is not None and claim.is_met_by(held)
+            except StoreUnavailable:
+                # It may have been made, and the answer lost: then nobody else could make one.
+                with suppress(UnusableUpload):
+                    held, _age = self._claim_on(token)
+                    if held == claim:
+                        return True
+                raise
             else:
                 return True
         raise StoreUnavailable("a claim was neither there nor could be made")

@@ -57,6 +57,8 @@ def test_form_sent_while_its_file_is_uploaded_waits_for_it(
 def test_store_without_presigned_post_takes_a_put(page: Page, store: S3Store, make_file: MAKE, settings) -> None:
     settings.S3UPLOAD_METHOD = "PUT"
     file = make_file("a picture.png", MEGABYTE)
+    with file.open("r+b") as picture:
+        picture.write(b"\x89PNG\r\n\x1a\n")
     page.open("/forms/document/")
     page.type("[name=title]", "A picture")
     page.choose_and_wait(file)

@@ -37,7 +37,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
         parser.add_argument("--quiet", action="store_true", help="print errors only")
 
-    def handle(self, *args: Any, age: timedelta, dry_run: bool, quiet: bool, **options: Any) -> None:
+    def handle(self, *args: Any, age: timedelta | str | float, dry_run: bool, quiet: bool, **options: Any) -> None:
+        if not isinstance(age, timedelta):
+            # As call_command() hands it on, for a scheduler.
+            try:
+                age = _age(age)
+            except argparse.ArgumentTypeError as error:
+                raise CommandError(f"the age {error}") from error
         shows_progress = not quiet and self.stderr.isatty()
         try:
             summaries = clean_up(age, dry_run=dry_run, progress=self._show if shows_progress else None)
@@ -65,10 +71,10 @@ class Command(BaseCommand):
         self.stderr.flush()
 
 
-def _age(hours: str) -> timedelta:
+def _age(hours: str | float) -> timedelta:
     try:
         return timedelta(hours=float(hours))
-    except (ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(f"{hours!r} is no number of hours; the default is 48") from error
 
 
