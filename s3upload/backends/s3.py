@@ -409,10 +409,17 @@ class S3Backend(Backend):
     def _get_text(self, key: str) -> tuple[str, timedelta]:
         """Return what one of our own notes says, and its age."""
         with translated_errors("GetObject"):
-            answer = self.client.get_object(**self._target(key))
-            text = answer["Body"].read(MAX_LENGTH + 1).decode(errors="replace")
-            answer["Body"].close()
-        return text, _clock_of(answer) - answer["LastModified"]
+            try:
+                answer, text = self._fetch(key)
+            except botocore.exceptions.IncompleteReadError:
+                # Removed while it was read, it seems: then this says so.
+                answer, text = self._fetch(key)
+        return text.decode(errors="replace"), _clock_of(answer) - answer["LastModified"]
+
+    def _fetch(self, key: str) -> tuple[Any, bytes]:
+        answer = self.client.get_object(**self._target(key))
+        with closing(answer["Body"]) as body:
+            return answer, body.read(MAX_LENGTH + 1)
 
     def claim(self, token: Token, purpose: str) -> bool:
         claim = Claim(token.key, purpose)

@@ -203,7 +203,10 @@ def test_expired_address_is_signed_again_and_nobody_notices(
     page.chrome.wait_until("document.querySelector('.s3upload__file')")
     while page.row().state in ("queued", "uploading"):
         seen.add((page.row().state, page.row().error))
-        line.round_trip = 2.2 if not any(request.status == 403 for request in line.requests) else 0
+        if any(request.status == 403 for request in line.requests):
+            # What is signed from now on is for a machine of any speed.
+            monkeypatch.setattr("s3upload.backends.s3.PRESIGNED_AGE", 3600)
+            line.round_trip = 0
     (row,) = page.wait_for_states("done")
 
     assert any(request.status == 403 for request in line.requests), "nothing had expired"
