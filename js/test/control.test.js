@@ -247,7 +247,8 @@ test("paused, done and failed uploads leave nothing either, nor do reset and ano
       letGo();
       choose(input, file("b", 3));
       await until(() => state() === "done" && tokens().length === 1);
-      assert.deepEqual(tokens(), ["token 2 of b"]);
+      // Its number is that of the uploads then: the first one may be gone already.
+      assert.match(tokens().join(), /^token [12] of b$/);
       button("Remove: b").click();
     },
   };
