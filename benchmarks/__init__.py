@@ -1,0 +1,1 @@
+"""What uploads cost, side by side with the peers: ``make bench``."""
