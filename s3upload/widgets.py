@@ -8,6 +8,7 @@ and does nothing more for a widget that is left alone.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -15,7 +16,7 @@ from django.core.validators import FileExtensionValidator
 from django.db import models
 from django.forms import BaseForm, BoundField, FileField, FileInput, ImageField
 from django.forms.widgets import Media, Script
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from .backends import DEFAULT, storage_name, takes_uploads
@@ -30,6 +31,27 @@ CURABLE = frozenset({"contradiction", StoreUnavailable.default_code})
 """Codes of errors on a field whose file may be posted again."""
 
 SCRIPT = Script("s3upload/s3upload.js", type="module")
+
+ENDPOINT = "data-s3upload-endpoint"
+ON = "data-s3upload-on"
+POLICY = "data-s3upload-policy"
+ATTRIBUTES = {ENDPOINT, ON, POLICY}
+
+
+class InputAttributes(dict[str, Any]):
+    """
+    The attributes of an input that uploads.
+
+    Templates, which go through its items, get ours as one: the loop in Django's template makes each further attribute
+    as dear as a signature, and a page may have a hundred inputs.
+    """
+
+    def items(self) -> Any:
+        if not self.keys() >= ATTRIBUTES:
+            return super().items()
+        others = [(name, value) for name, value in super().items() if name not in ATTRIBUTES]
+        start = f'{ENDPOINT}="{escape(self[ENDPOINT])}" {ON}="{escape(self[ON])}" {POLICY}'
+        return [*others, (SafeString(start), escape(self[POLICY]))]
 
 
 def install() -> None:
@@ -97,6 +119,20 @@ def _is_refused(bound_field: BoundField) -> bool:
     return was_validated and any(error.code not in CURABLE for error in bound_field.errors.as_data())
 
 
+def script_of(widget: FileInput) -> SafeString:
+    """Return the element of the script, for pages that leave out the form's media; made once for all of a form."""
+    bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
+    known = {} if bound_field is None else vars(bound_field.form)
+    if "_s3upload_script" not in known:
+        known["_s3upload_script"] = _script_at(SCRIPT.path)
+    return cast("SafeString", known["_s3upload_script"])
+
+
+@lru_cache(maxsize=16)
+def _script_at(path: str) -> SafeString:
+    return SCRIPT.__html__()
+
+
 def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
     """Return the uploads that were posted for a field."""
     files = bound_field.form.files
@@ -115,9 +151,10 @@ def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | 
     rendered = context["widget"]["attrs"]
     policy = policy_for(self, name, rendered.get("accept"))
     if takes_uploads(policy.storage):
-        rendered["data-s3upload-policy"] = policy.sign()
-        rendered["data-s3upload-endpoint"] = conf.endpoint_url
-        rendered["data-s3upload-on"] = conf.UPLOAD_ON
+        rendered = context["widget"]["attrs"] = InputAttributes(rendered)
+        rendered[ENDPOINT] = conf.endpoint_url
+        rendered[ON] = conf.UPLOAD_ON
+        rendered[POLICY] = policy.sign()
         if kept_uploads(self) and rendered.pop("required", False):
             rendered["data-s3upload-required"] = True
     return context
@@ -127,10 +164,13 @@ def render(
     self: FileInput, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
 ) -> SafeString:
     html = super(FileInput, self).render(name, value, attrs, renderer)
-    if "data-s3upload-policy" not in html:
+    if POLICY not in html:
         return html
     # Before the tokens: it fails where "collectstatic" was not run, and error reports show variables.
-    script = SCRIPT.__html__()
+    script = script_of(self)
+    uploads = kept_uploads(self)
+    if not uploads:
+        return html + script
     form = {**self.attrs, **(attrs or {})}.get("form")
     kept = format_html_join(
         "",
@@ -143,7 +183,7 @@ def render(
                 upload.token.size,
                 format_html(' form="{}"', form) if form else "",
             )
-            for upload in kept_uploads(self)
+            for upload in uploads
         ),
     )
     return html + kept + script

@@ -243,7 +243,7 @@ def test_every_message_is_documented_and_no_other() -> None:
 def test_every_attribute_of_the_input_is_documented() -> None:
     code = (ROOT / "s3upload" / "widgets.py").read_text(encoding="utf-8")
 
-    assert set(re.findall(r'rendered\["(data-s3upload-\w+)"\]', code)) == set(
+    assert set(re.findall(r'"(data-s3upload-\w+)"', code)) == set(
         re.findall(r"\* - ``(data-s3upload-\w+)``", PAGES["how-it-works"])
     )
 

@@ -68,6 +68,42 @@ def test_every_file_input_uploads_unless_it_opts_out(name: str) -> None:
         assert is_direct(form, field) is (name != "opted-out")
 
 
+def test_attributes_can_be_changed_one_by_one_before_they_are_rendered(settings: Any) -> None:
+    class Careful(forms.ClearableFileInput):
+        def get_context(self, *arguments: Any) -> dict[str, Any]:
+            context = super().get_context(*arguments)
+            attributes = context["widget"]["attrs"]
+            assert OURS < attributes.keys()
+            attributes["data-s3upload-on"] = 'sub"mit'
+            attributes["data-other"] = "<kept>"
+            return context
+
+    settings.S3UPLOAD_ENDPOINT = '/a&b"/'
+    attributes = file_input(Careful().render("file", None, {"id": "here"}), "file")
+    assert attributes["data-s3upload-on"] == 'sub"mit'
+    assert attributes["data-s3upload-endpoint"] == '/a&b"/'
+    assert attributes["data-other"] == "<kept>"
+    assert attributes["id"] == "here"
+    assert Policy.unsign(attributes["data-s3upload-policy"]).field == "file"
+
+
+def test_attributes_that_are_taken_away_are_not_rendered() -> None:
+    class Handmade(forms.ClearableFileInput):
+        def get_context(self, *arguments: Any) -> dict[str, Any]:
+            context = super().get_context(*arguments)
+            del context["widget"]["attrs"]["data-s3upload-on"]
+            return context
+
+    assert file_input(Handmade().render("file", None), "file").keys() & OURS == OURS - {"data-s3upload-on"}
+
+
+def test_script_follows_the_site_s_static_files(settings: Any) -> None:
+    form = PlainForm()
+    assert SCRIPT in str(form)
+    settings.STATIC_URL = "https://static.example/"
+    assert '<script src="https://static.example/s3upload/s3upload.js" type="module">' in str(PlainForm())
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_only_file_inputs_change(name: str, settings: Any) -> None:
     with_us = str(FORMS[name]()).replace(SCRIPT, "")
