@@ -27,27 +27,40 @@ MAX_FILES = 1000
 """Files that one request may name where the site sets no limit: each of them can cost a call to the store."""
 
 
+class Setting:
+    """
+    One setting of the site, read on every access.
+
+    :param default: what it is where the site says nothing.
+    """
+
+    def __init__(self, default: Any) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"S3UPLOAD_{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return getattr(settings, self.name, self.default)
+
+
 class Settings:
     """The settings of the site, as attributes without their ``S3UPLOAD_``."""
 
-    defaults: dict[str, Any] = {
-        "PREFIX": "tmp/s3upload",
-        "ENDPOINT": "/__s3upload__/",
-        "MAX_SIZE": 5 * 1024**3,
-        "AUTHORIZE": None,
-        "REPLACE_WIDGETS": True,
-        "UPLOAD_ON": "select",
-        "DUMMY": None,
-        "PUBLIC_ENDPOINT_URL": None,
-        "METHOD": None,
-    }
+    PREFIX = Setting("tmp/s3upload")
+    ENDPOINT = Setting("/__s3upload__/")
+    MAX_SIZE = Setting(5 * 1024**3)
+    AUTHORIZE = Setting(None)
+    REPLACE_WIDGETS = Setting(True)
+    UPLOAD_ON = Setting("select")
+    DUMMY = Setting(None)
+    PUBLIC_ENDPOINT_URL = Setting(None)
+    METHOD = Setting(None)
+
+    defaults = {name: setting.default for name, setting in vars().items() if isinstance(setting, Setting)}
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            default = self.defaults[name]
-        except KeyError:
-            raise AttributeError(f"there is no setting S3UPLOAD_{name}") from None
-        return getattr(settings, f"S3UPLOAD_{name}", default)
+        raise AttributeError(f"there is no setting S3UPLOAD_{name}")
 
     @property
     def serves_dummy(self) -> bool:

@@ -48,23 +48,27 @@ class S3UploadMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        return self._answer_async(request) if self._is_async else self._answer(request)
-
-    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if self._is_async:
+            return self._answer_async(request)
         if is_for_endpoint(request):
             return endpoint(request)
-        prepare(request)
+        if may_have_uploads(request):
+            prepare(request)
         response: HttpResponseBase = self.get_response(request)
-        finish(request, response)
+        uploads = uploads_of(request)
+        if uploads is not None:
+            finish(uploads, response)
         return response
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         if is_for_endpoint(request):
             return await sync_to_async(endpoint)(request)
-        prepare(request)
+        if may_have_uploads(request):
+            prepare(request)
         response: HttpResponseBase = await self.get_response(request)
-        if uploads_of(request) is not None:
-            await sync_to_async(finish)(request, response)
+        uploads = uploads_of(request)
+        if uploads is not None:
+            await sync_to_async(finish)(uploads, response)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -74,15 +78,18 @@ class S3UploadMiddleware:
         return None
 
 
+def may_have_uploads(request: HttpRequest) -> bool:
+    """Return whether a request can carry tokens: whether it is a form."""
+    return request.method == "POST" and request.content_type in FORM_TYPES
+
+
 def prepare(request: HttpRequest) -> None:
     """
     Have the tokens claimed when the form is parsed.
 
     Until somebody looks at the form, nothing is read: a view can still set upload handlers, or read the stream.
     """
-    if request.method != "POST" or request.content_type not in FORM_TYPES:
-        return
-    if hasattr(request, "_post"):
+    if "_post" in vars(request):
         # Middleware further out has looked already.
         claim(request)
     else:
@@ -91,14 +98,12 @@ def prepare(request: HttpRequest) -> None:
 
 def uploads_of(request: HttpRequest) -> RequestUploads | None:
     """Return the uploads of a request; ``None`` when it has none, or nobody has looked at its form."""
-    return getattr(request, "s3upload", None)
+    return vars(request).get("s3upload")
 
 
-def finish(request: HttpRequest, response: HttpResponseBase) -> None:
+def finish(uploads: RequestUploads, response: HttpResponseBase) -> None:
     """Delete the pending objects that were saved."""
-    uploads = uploads_of(request)
-    if uploads is not None:
-        uploads.finish(delete=response.status_code < 500)
+    uploads.finish(delete=response.status_code < 500)
 
 
 @cache
