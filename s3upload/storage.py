@@ -11,7 +11,8 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from .backends import backend_for
-from .backends.s3 import S3Backend, translated_errors
+from .backends.s3 import S3Backend
+from .backends.s3.errors import translated_errors
 from .claims import SAVE
 from .exceptions import UnusableUpload, UploadGone
 from .files import DirectUploadedFile

@@ -14,8 +14,8 @@ from django.core import signing
 from django.core.files.storage import default_storage
 from django.db import connections
 
-from s3upload.backends import backend_named, s3
-from s3upload.backends.s3 import S3Backend
+from s3upload.backends import backend_named
+from s3upload.backends.s3 import S3Backend, listing
 from s3upload.claims import CLAIM_SALT, RECORD_SALT, REMOVE, SAVE, Claim, sign_record, unsign_record
 from s3upload.cleanup import clean_up
 from s3upload.exceptions import Forged, StoreUnavailable, UploadGone
@@ -162,7 +162,7 @@ def test_notes_are_encrypted_as_the_storage_says(store: S3Store, settings: Any) 
     if store.name == "ceph":
         # It has no keys to encrypt with.
         with_options(settings, store, promote="in-place", object_parameters={"ServerSideEncryption": "AES256"})
-        (said,) = [backend()._encryption("a")]
+        (said,) = [backend().encryption("a")]
         assert said == {"ServerSideEncryption": "AES256"}
         return
     with_options(
@@ -515,7 +515,7 @@ def test_object_without_a_mark_whose_claim_is_old_may_be_somebodys(store: S3Stor
 def test_record_of_what_can_not_be_removed_stays(
     store: S3Store, settings: Any, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr(s3, "LIST_LIMIT", page)
+    monkeypatch.setattr(listing, "LIST_LIMIT", page)
     one, two = sent(), sent()
     arn = f"arn:aws:s3:::{store.bucket}/{one.key}"
     use_other_user(settings, store, {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": arn})

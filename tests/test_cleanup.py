@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from s3upload.backends import backend_named, filesystem, s3
+from s3upload.backends import backend_named, filesystem
 from s3upload.backends.base import UUIDS, position
+from s3upload.backends.s3 import deleting, listing
 from s3upload.cleanup import Summary, clean_up
 from s3upload.files import DirectUploadedFile
 from s3upload.storage import S3UploadStorage
@@ -346,7 +347,7 @@ def test_store_that_is_down_keeps_no_other_from_being_cleaned(settings: Any, buc
 
 @EVERYWHERE
 def test_two_at_once_do_no_harm(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "LIST_LIMIT", 3)
+    monkeypatch.setattr(listing, "LIST_LIMIT", 3)
     monkeypatch.setattr(filesystem, "PAGE", 3)
     for _ in range(10):
         pending_file()
@@ -465,8 +466,8 @@ def test_file_that_can_not_be_removed_keeps_no_other_from_it(filesystem_store: F
 
 @EVERYWHERE
 def test_every_page_is_looked_at(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "LIST_LIMIT", 2)
-    monkeypatch.setattr(s3, "DELETE_LIMIT", 2)
+    monkeypatch.setattr(listing, "LIST_LIMIT", 2)
+    monkeypatch.setattr(deleting, "DELETE_LIMIT", 2)
     monkeypatch.setattr(filesystem, "PAGE", 2)
     for number in range(7):
         pending_file(bytes(number))
@@ -482,7 +483,7 @@ def test_every_page_is_looked_at(store: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_objects_are_removed_in_batches(store: S3Store, call_count: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: store.put(PREFIX + UUIDS.uuid(), b""), range(60)))
-    monkeypatch.setattr(s3, "LIST_LIMIT", 40)
+    monkeypatch.setattr(listing, "LIST_LIMIT", 40)
     let_pass(48)
     call_count.clear()
 
@@ -571,7 +572,7 @@ def test_age_of_a_token_is_the_shortest(filesystem_store: FilesystemStore) -> No
 
 @CEPH
 def test_terminal_shows_how_far_it_has_got(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "LIST_LIMIT", 5)
+    monkeypatch.setattr(listing, "LIST_LIMIT", 5)
     for digit in "2Gi":
         for _ in range(5):
             store.put(PREFIX + digit + UUIDS.uuid()[1:], b"")

@@ -30,6 +30,7 @@ from storages.backends.s3 import S3Storage
 
 from s3upload import cleanup, conf, multipart, parts, policy, presign, views, widgets
 from s3upload.backends import backend_named, filesystem, providers, s3
+from s3upload.backends.s3 import clients, copying, marks
 from s3upload.cleanup import Summary, clean_up
 from s3upload.exceptions import StoreUnavailable, UploadGone
 from s3upload.files import DirectUploadedFile, RequestUploads
@@ -294,7 +295,8 @@ def test_sizes_of_large_files_are_those_of_the_code() -> None:
     assert "above 625 GiB" in PAGES["large-files"]
     assert parts.part_size_for(in_bytes("625 GiB")) == in_bytes("64 MiB")
     assert parts.part_size_for(in_bytes("625 GiB") + 1) > in_bytes("64 MiB")
-    assert (in_bytes("5 GiB"), in_bytes("512 MiB"), 8) == (s3.COPY_LIMIT, s3.COPY_PART_SIZE, s3.CONNECTIONS // 2)
+    assert (in_bytes("5 GiB"), in_bytes("512 MiB")) == (copying.COPY_LIMIT, copying.COPY_PART_SIZE)
+    assert clients.CONNECTIONS // 2 == 8
 
 
 def test_connections_and_patience_are_those_of_the_script() -> None:
@@ -364,9 +366,10 @@ def test_languages_are_those_that_are_shipped() -> None:
 
 
 def test_every_call_to_the_store_is_documented() -> None:
-    code = Path(s3.__file__).read_text(encoding="utf-8")
+    modules = Path(s3.__file__).parent.glob("*.py")
+    code = "".join(module.read_text(encoding="utf-8") for module in modules)
     methods = re.findall(r"(?:client|copier)\.([a-z]+_[a-z_]+)\(", code) + re.findall(
-        r'(?:get_paginator|_list)\("(\w+)"', code
+        r'(?:get_paginator\(|_list\(backend, )"(\w+)"', code
     )
     calls = {name.title().replace("_", "") for name in methods} - {"GetPaginator"}
 
@@ -708,7 +711,7 @@ def test_rule_for_tags_is_taken_by_the_store(store: S3Store, tmp_path: Path, mon
 
     answer = store.client.get_bucket_lifecycle_configuration(Bucket=store.bucket)
     taken = {rule["ID"]: rule for rule in answer["Rules"]}
-    assert taken["pending-in-place"]["Filter"] == {"Tag": s3.PENDING}
+    assert taken["pending-in-place"]["Filter"] == {"Tag": marks.PENDING}
     assert taken["pending-in-place"]["Expiration"]["Days"] * 86400 > conf.TOKEN_AGE
     assert taken["unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
@@ -761,7 +764,7 @@ def upload(store: S3Store, body: bytes) -> tuple[RequestUploads, DirectUploadedF
     """Upload as a browser does; return what a view would get."""
     claim = token(len(body))
     assert send(backend_named("default").presign(claim), body) == 201
-    if len(body) <= s3.COPY_LIMIT:
+    if len(body) <= copying.COPY_LIMIT:
         # Once more by the owner of the bucket: Ceph allows everything on an object to whoever has put it there. Not
         # for a copy in parts: of somebody else's object, Ceph 16 refuses that to whoever has every permission.
         store.client.put_object(Bucket=store.bucket, Key=claim.key, Body=body, ContentType=claim.content_type)
@@ -772,8 +775,8 @@ def upload(store: S3Store, body: bytes) -> tuple[RequestUploads, DirectUploadedF
 @pytest.mark.parametrize("size", [5, 6 * MIB])
 def test_permissions_suffice(size: int, limited_store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     # A copy in parts, without the gigabytes: five megabytes are the smallest part that S3 takes.
-    monkeypatch.setattr(s3, "COPY_LIMIT", MIB)
-    monkeypatch.setattr(s3, "COPY_PART_SIZE", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_LIMIT", MIB)
+    monkeypatch.setattr(copying, "COPY_PART_SIZE", 5 * MIB)
     body = os.urandom(size)
     uploads, file = upload(limited_store, body)
     assert file.size == size

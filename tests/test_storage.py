@@ -22,8 +22,9 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from s3upload.backends import backend_named, s3
+from s3upload.backends import backend_named
 from s3upload.backends.providers import Provider
+from s3upload.backends.s3 import copying
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from s3upload.files import DirectUploadedFile, LocalUploadedFile, RequestUploads
 from s3upload.middleware import S3UploadMiddleware
@@ -331,8 +332,8 @@ def test_file_in_a_bucket_is_saved_to_a_folder(store: S3Store, tmp_path: Any) ->
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copy in parts what is larger than one, of the smallest size that stores take."""
-    monkeypatch.setattr(s3, "COPY_LIMIT", 5 * MIB)
-    monkeypatch.setattr(s3, "COPY_PART_SIZE", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_LIMIT", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_PART_SIZE", 5 * MIB)
 
 
 def open_multipart_uploads(store: S3Store) -> list[Any]:

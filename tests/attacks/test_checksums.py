@@ -14,7 +14,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from s3upload.backends import backend_named, s3
+from s3upload.backends import backend_named
+from s3upload.backends.s3 import copying
 from s3upload.exceptions import UploadChanged
 from s3upload.files import DirectUploadedFile
 from tests.attacks.hostile import errors
@@ -73,8 +74,8 @@ def test_swapped_object_does_not_even_overwrite_an_older_file(store: S3Store) ->
 
 
 def test_object_swapped_for_one_part_of_the_copy_is_not_saved(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "COPY_LIMIT", 5 * MIB)
-    monkeypatch.setattr(s3, "COPY_PART_SIZE", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_LIMIT", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_PART_SIZE", 5 * MIB)
     default_storage.save("large.bin", ContentFile(b"older"))
     upload = uploaded(b"v" * 6 * MIB)
     assert upload.size

@@ -19,8 +19,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from django.core.files.storage import default_storage
 
-from s3upload.backends import backend_named, s3
+from s3upload.backends import backend_named
 from s3upload.backends.base import Backend
+from s3upload.backends.s3 import copying, marks
 from s3upload.files import RequestUploads
 from s3upload.storage import S3UploadStorage
 from s3upload.tokens import Token
@@ -301,7 +302,7 @@ def assert_nothing_of_the_browser(client: Any, bucket: str, key: str) -> None:
     }
     assert head["ContentType"] == "text/plain"
     tags = client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
-    assert [tag for tag in tags if tag != s3.STORED] == []
+    assert [tag for tag in tags if tag != marks.STORED] == []
     grants = client.get_object_acl(Bucket=bucket, Key=key)["Grants"]
     assert [grant["Permission"] for grant in grants] == ["FULL_CONTROL"]
     assert "URI" not in grants[0]["Grantee"]
@@ -326,8 +327,8 @@ def pending_with_headers(backend: Backend, settings: Any, store: S3Store, size: 
 def test_nothing_of_the_browser_survives_a_copy(
     size: int, store: S3Store, backend: Backend, settings: Any, monkeypatch: pytest.MonkeyPatch, call_count: Any
 ) -> None:
-    monkeypatch.setattr(s3, "COPY_LIMIT", 5 * MIB)
-    monkeypatch.setattr(s3, "COPY_PART_SIZE", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_LIMIT", 5 * MIB)
+    monkeypatch.setattr(copying, "COPY_PART_SIZE", 5 * MIB)
     upload = pending_with_headers(backend, settings, store, size)
     default_storage.save("a.txt", upload)
     assert call_count["UploadPartCopy"] == (2 if size > 12 else 0)
@@ -366,7 +367,7 @@ def test_nothing_comes_with_a_part(
     if in_place:
         # The mark is the server's.
         tags = store.client.get_object_tagging(Bucket=store.bucket, Key=token.key)["TagSet"]
-        assert tags == [s3.PENDING]
+        assert tags == [marks.PENDING]
     saved = default_storage.save("a.txt", RequestUploads(lambda: frozenset({""})).add(token, token.sign()))
     assert (saved == token.key) is in_place
     assert_nothing_of_the_browser(store.client, store.bucket, saved)

@@ -151,7 +151,7 @@ def test_expired_request_fails_and_is_tried_again_with_a_new_one(
     page.type("[name=title]", "A report")
     with monkeypatch.context() as patch:
         # Expired when it arrives, as after a night with the lid closed.
-        patch.setattr("s3upload.backends.s3.PRESIGNED_AGE", -60)
+        patch.setattr("s3upload.backends.s3.presigning.PRESIGNED_AGE", -60)
         page.choose(make_file())
         (row,) = page.wait_for_states("failed", timeout=PATIENCE)
     assert row.error in (CONNECTION, "The file store did not accept the file (code 403).")

@@ -192,7 +192,7 @@ def test_expired_address_is_signed_again_and_nobody_notices(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    monkeypatch.setattr("s3upload.backends.s3.PRESIGNED_AGE", 1)
+    monkeypatch.setattr("s3upload.backends.s3.presigning.PRESIGNED_AGE", 1)
     # A line so slow that what is signed has expired when it arrives: the first request of each connection.
     line.round_trip = 2.2
     path = clip.path if name == "clip" else make_file("small.bin")
@@ -205,7 +205,7 @@ def test_expired_address_is_signed_again_and_nobody_notices(
         seen.add((page.row().state, page.row().error))
         if any(request.status == 403 for request in line.requests):
             # What is signed from now on is for a machine of any speed.
-            monkeypatch.setattr("s3upload.backends.s3.PRESIGNED_AGE", 3600)
+            monkeypatch.setattr("s3upload.backends.s3.presigning.PRESIGNED_AGE", 3600)
             line.round_trip = 0
     (row,) = page.wait_for_states("done")
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.files.storage import default_storage
 from PIL import Image
 
-from s3upload.backends import s3
+from s3upload.backends.s3 import copying
 from s3upload.exceptions import StoreUnavailable
 from tests.conftest import S3Store
 from tests.faults.conftest import impatient, unfinished, use_line
@@ -112,8 +112,8 @@ def rows() -> list[str]:
 def a_submit_that_calls(operation: str, monkeypatch: pytest.MonkeyPatch) -> Submit:
     if operation in {"CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload"}:
         # What takes more than 5 GiB otherwise.
-        monkeypatch.setattr(s3, "COPY_LIMIT", 6 * MIB)
-        monkeypatch.setattr(s3, "COPY_PART_SIZE", 6 * MIB)
+        monkeypatch.setattr(copying, "COPY_LIMIT", 6 * MIB)
+        monkeypatch.setattr(copying, "COPY_PART_SIZE", 6 * MIB)
         return Submit(DOCUMENT, "file", LARGE[: 13 * MIB], "report.txt")
     if operation == "GetObject":
         return Submit(PICTURE, "image", an_image(), "a.png")

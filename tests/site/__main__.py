@@ -19,7 +19,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
-from s3upload.backends import s3
+from s3upload.backends.s3 import copying
 
 
 def say(line: str) -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     django.setup()
     if "SITE_COPY_LIMIT" in os.environ:
         # Bytes; what takes more than 5 GiB otherwise.
-        s3.COPY_LIMIT = s3.COPY_PART_SIZE = int(os.environ["SITE_COPY_LIMIT"])
+        copying.COPY_LIMIT = copying.COPY_PART_SIZE = int(os.environ["SITE_COPY_LIMIT"])
     call_command("migrate", run_syncdb=True, verbosity=0)
     server: WSGIServer = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
     server.set_app(StaticFilesHandler(WSGIHandler()))

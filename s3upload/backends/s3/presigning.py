@@ -1,0 +1,78 @@
+"""Requests that browsers may send, signed: a whole object by POST or PUT, and one part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...conf import PRESIGNED_AGE, conf
+from ...tokens import Token
+from .errors import translated_errors
+
+if TYPE_CHECKING:
+    from .backend import S3Backend
+
+# The parameters of boto3 that go into signatures, and the headers that browsers send for them.
+HEADERS = {
+    "ServerSideEncryption": "x-amz-server-side-encryption",
+    "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
+    "ChecksumAlgorithm": "x-amz-checksum-algorithm",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+}
+
+
+def presign(backend: S3Backend, token: Token, sha256: str | None) -> dict[str, Any]:
+    """Return a presigned request for a whole object, by the method that the storage, the site or the store wants."""
+    wanted = getattr(backend.storage, "upload_method", None) or conf.METHOD
+    method = wanted or ("POST" if backend.provider.post else "PUT")
+    headers = backend.encryption(token.key)
+    if sha256 and backend.takes_checksums:
+        headers |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": sha256}
+    sign = _presign_put if method == "PUT" else _presign_post
+    with translated_errors("signing"):
+        return sign(backend, token, headers)
+
+
+def _presign_post(backend: S3Backend, token: Token, headers: dict[str, str]) -> dict[str, Any]:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+    fields = {
+        "Content-Type": token.content_type,
+        "success_action_status": "201",
+        **{HEADERS[name]: value for name, value in headers.items()},
+    }
+    exact = [{name: value} for name, value in fields.items()]
+    presigned = backend.presigner.generate_presigned_post(
+        backend.bucket,
+        backend.full_key(token.key),
+        Fields=dict(fields),
+        Conditions=[*exact, ["content-length-range", token.size, token.size]],
+        ExpiresIn=PRESIGNED_AGE,
+    )
+    return {"method": "POST", "url": presigned["url"], "fields": presigned["fields"]}
+
+
+def _presign_put(backend: S3Backend, token: Token, headers: dict[str, str]) -> dict[str, Any]:
+    headers.pop("ChecksumAlgorithm", None)
+    # The length is a signed header, which the browser sends of itself and no script can set.
+    url = backend.presigner.generate_presigned_url(
+        "put_object",
+        Params={
+            **backend.target(token.key),
+            "ContentLength": token.size,
+            "ContentType": token.content_type,
+            **headers,
+        },
+        ExpiresIn=PRESIGNED_AGE,
+    )
+    sent = {"Content-Type": token.content_type, **{HEADERS[name]: value for name, value in headers.items()}}
+    return {"method": "PUT", "url": url, "headers": sent}
+
+
+def presign_part(backend: S3Backend, token: Token, number: int, checksum: str | None) -> dict[str, Any]:
+    """Return the presigned PUT of one part."""
+    headers = {"ChecksumSHA256": checksum} if checksum else {}
+    parameters = {"PartNumber": number, "ContentLength": token.part_length(number), **headers}
+    with translated_errors("signing"):
+        url = backend.presigner.generate_presigned_url(
+            "upload_part", Params={**backend.upload_of(token), **parameters}, ExpiresIn=PRESIGNED_AGE
+        )
+    return {"url": url, "headers": {HEADERS[name]: value for name, value in headers.items()}}
