@@ -26,6 +26,7 @@ from django.utils.log import AdminEmailHandler
 
 from s3upload import exceptions
 from s3upload.backends import backend_named
+from s3upload.backends.s3.signature import Signer
 from s3upload.exceptions import UnusableUpload
 from s3upload.policy import ChosenFile, Policy
 from s3upload.tokens import SignedText, Token
@@ -131,30 +132,37 @@ def test_report_of_the_endpoint(
         "complete/": {"parts": [{"number": number, "etag": ""} for number in (1, 2, 3)]},
     }
     monkeypatch.setattr(BaseClient, "_make_api_call", fail)
-    monkeypatch.setattr("botocore.signers.RequestSigner.generate_presigned_url", fail)
+    monkeypatch.setattr(Signer, "put", fail)
     text = report(alice, lambda: alice.call(endpoint, {"token": token, **more.get(endpoint, {})}))
     assert_secret(text, token=token, **secrets_of(alice, settings))
 
 
-PRESIGNED: list[dict[str, Any]] = []
+PRESIGNED: list[dict[str, str]] = []
 
 
-def presign_once(presign_post: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def sign_once(sign: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if PRESIGNED:
         fail()
-    PRESIGNED.append(presign_post(backend_named("default").presigner, *args, **kwargs))  # type: ignore[attr-defined]
-    return PRESIGNED[0]
+    url, fields = sign(backend_named("default").signer, *args, **kwargs)  # type: ignore[attr-defined]
+    PRESIGNED.append(fields)
+    return url, fields
 
 
 def test_report_of_presigning(alice: Browser, report: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first file has been answered when the second one fails."""
     PRESIGNED.clear()
-    client = type(backend_named("default").presigner)  # type: ignore[attr-defined]
-    monkeypatch.setattr(client, "generate_presigned_post", partial(presign_once, client.generate_presigned_post))
+    monkeypatch.setattr(Signer, "post", partial(sign_once, Signer.post))
     files = [{"name": name, "size": 7, "type": ""} for name in ("a.pdf", "b.pdf")]
     text = report(alice, lambda: alice.call("presign/", {"policy": a_policy().sign(), "files": files}))
-    fields = PRESIGNED[0]["fields"]
+    [fields] = PRESIGNED
     assert_secret(text, signature=fields["x-amz-signature"], policy=fields["policy"], **secrets_of(alice, settings))
+
+
+def test_report_of_signing(alice: Browser, report: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3upload.backends.s3.signature.b64encode", fail)
+    files = [{"name": "a.pdf", "size": 7, "type": ""}]
+    text = report(alice, lambda: alice.call("presign/", {"policy": a_policy().sign(), "files": files}))
+    assert_secret(text, **secrets_of(alice, settings))
 
 
 def test_report_of_the_sites_own_permission(alice: Browser, report: Any, settings: Any) -> None:

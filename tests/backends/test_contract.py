@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import botocore.auth
-import botocore.signers
 import pytest
 from botocore.config import Config
 from django.core import signing
@@ -23,6 +21,7 @@ from django.core.files.storage import Storage, default_storage, storages
 
 from s3upload.backends import backend_for, backend_named
 from s3upload.backends.base import Backend
+from s3upload.backends.s3 import signature
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from s3upload.tokens import Token
 from tests.conftest import use_s3
@@ -89,16 +88,12 @@ def with_key(upload: dict[str, Any], key: str, other: str) -> dict[str, Any]:
 def signed_ago(monkeypatch: pytest.MonkeyPatch, age: float) -> Iterator[None]:
     """Let what signs believe that it is ``age`` seconds earlier than it is."""
 
-    def now(remove_tzinfo: bool = True) -> datetime.datetime:
-        then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age)
-        return then.replace(tzinfo=None) if remove_tzinfo else then
+    def now() -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age)
 
     with monkeypatch.context() as patch:
-        patch.setattr(botocore.auth, "get_current_datetime", now)
-        patch.setattr(botocore.signers, "get_current_datetime", now)
-        patch.setattr(
-            signing.TimestampSigner, "timestamp", lambda self: signing.b62_encode(int(now(False).timestamp()))
-        )
+        patch.setattr(signature, "_now", now)
+        patch.setattr(signing.TimestampSigner, "timestamp", lambda self: signing.b62_encode(int(now().timestamp())))
         yield
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,9 +19,12 @@ from ...tokens import Token
 from ..base import IN_PLACE, UUIDS, Backend, Page, Part, Pending, Stat, pending_prefix
 from ..providers import Provider, provider_at
 from . import copying, deleting, in_place, listing, marks, multipart, notes, presigning, reading
-from .clients import COPY_CONFIG, account_of, make_client
+from .clients import COPY_CONFIG, account_of, make_client, make_session
+from .signature import Signer
 
 if TYPE_CHECKING:
+    from boto3 import Session
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 
 NAME_LENGTH = 100
@@ -63,22 +66,38 @@ class S3Backend(Backend):
 
     @property
     def presigner(self) -> S3Client:
-        """The client that signs what browsers send: for the address that they see."""
+        """The client for the address that browsers see; it sends nothing."""
         with self._lock:
             return self._presigner
 
+    @property
+    def signer(self) -> Signer:
+        """What signs the requests of browsers."""
+        with self._lock:
+            return self._signer
+
+    @cached_property
+    def _session(self) -> Session:
+        return make_session(self.storage)
+
     @cached_property
     def _client(self) -> S3Client:
-        return make_client(self.storage, self.storage.endpoint_url)
+        return make_client(self.storage, self._session, self.storage.endpoint_url)
 
     @cached_property
     def _copier(self) -> S3Client:
-        return make_client(self.storage, self.storage.endpoint_url, COPY_CONFIG)
+        return make_client(self.storage, self._session, self.storage.endpoint_url, COPY_CONFIG)
 
     @cached_property
     def _presigner(self) -> S3Client:
         public = getattr(self.storage, "public_endpoint_url", None) or conf.PUBLIC_ENDPOINT_URL
-        return make_client(self.storage, public) if public else self._client
+        return make_client(self.storage, self._session, public) if public else self._client
+
+    @cached_property
+    def _signer(self) -> Signer:
+        # The session was made with some.
+        credentials = cast("Credentials", self._session.get_credentials())
+        return Signer(self._presigner, self.bucket, credentials)
 
     # What the store can do
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
 if TYPE_CHECKING:
+    from boto3 import Session
     from mypy_boto3_s3 import S3Client
 
 CONNECTIONS = 16
@@ -32,21 +33,33 @@ SIGNATURE_V4 = Config(signature_version="s3v4")
 AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
-def make_client(storage: S3Storage, endpoint_url: str | None, defaults: Config = DEFAULT_CONFIG) -> S3Client:
+def make_session(storage: S3Storage) -> Session:
+    """
+    Return a new session of boto3 with the credentials of a storage.
+
+    :raises ImproperlyConfigured: when there are none.
+    """
+    session = cast("Session", storage._create_session())
+    # Signing without them fails with an AttributeError that helps nobody.
+    if session.get_credentials() is None:
+        raise ImproperlyConfigured(f"boto3 finds no credentials for {type(storage).__name__}")
+    return session
+
+
+def make_client(
+    storage: S3Storage, session: Session, endpoint_url: str | None, defaults: Config = DEFAULT_CONFIG
+) -> S3Client:
     """
     Return a new client with the options of a storage.
 
+    :param session: with the credentials.
     :param endpoint_url: the address of the store; ``None`` for that of S3 itself.
     :param defaults: hold where the storage's ``client_config`` says nothing else.
-    :raises ImproperlyConfigured: when there are no credentials, or the options make no sense.
+    :raises ImproperlyConfigured: when the options make no sense.
     """
-    session = storage._create_session()
-    # Signing a POST without them fails with an AttributeError that helps nobody.
-    if session.get_credentials() is None:
-        raise ImproperlyConfigured(f"boto3 finds no credentials for {type(storage).__name__}")
 
     def make(config: Config) -> S3Client:
-        client = session.client(
+        return session.client(
             "s3",
             region_name=storage.region_name,
             use_ssl=storage.use_ssl,
@@ -54,7 +67,6 @@ def make_client(storage: S3Storage, endpoint_url: str | None, defaults: Config =
             verify=storage.verify,
             config=config,
         )
-        return cast("S3Client", client)
 
     config = defaults.merge(storage.client_config).merge(SIGNATURE_V4)
     options: Any = getattr(config, "s3", None) or {}

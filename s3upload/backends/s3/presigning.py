@@ -39,40 +39,26 @@ def _presign_post(backend: S3Backend, token: Token, headers: dict[str, str]) -> 
         "success_action_status": "201",
         **{HEADERS[name]: value for name, value in headers.items()},
     }
-    exact = [{name: value} for name, value in fields.items()]
-    presigned = backend.presigner.generate_presigned_post(
-        backend.bucket,
-        backend.full_key(token.key),
-        Fields=dict(fields),
-        Conditions=[*exact, ["content-length-range", token.size, token.size]],
-        ExpiresIn=PRESIGNED_AGE,
+    url, fields = backend.signer.post(
+        backend.full_key(token.key), fields, [["content-length-range", token.size, token.size]], PRESIGNED_AGE
     )
-    return {"method": "POST", "url": presigned["url"], "fields": presigned["fields"]}
+    return {"method": "POST", "url": url, "fields": fields}
 
 
 def _presign_put(backend: S3Backend, token: Token, headers: dict[str, str]) -> dict[str, Any]:
     headers.pop("ChecksumAlgorithm", None)
-    # The length is a signed header, which the browser sends of itself and no script can set.
-    url = backend.presigner.generate_presigned_url(
-        "put_object",
-        Params={
-            **backend.target(token.key),
-            "ContentLength": token.size,
-            "ContentType": token.content_type,
-            **headers,
-        },
-        ExpiresIn=PRESIGNED_AGE,
-    )
     sent = {"Content-Type": token.content_type, **{HEADERS[name]: value for name, value in headers.items()}}
+    # The length is a signed header, which the browser sends of itself and no script can set.
+    signed = sent | {"Content-Length": str(token.size)}
+    url = backend.signer.put(backend.full_key(token.key), {}, signed, PRESIGNED_AGE)
     return {"method": "PUT", "url": url, "headers": sent}
 
 
 def presign_part(backend: S3Backend, token: Token, number: int, checksum: str | None) -> dict[str, Any]:
     """Return the presigned PUT of one part."""
-    headers = {"ChecksumSHA256": checksum} if checksum else {}
-    parameters = {"PartNumber": number, "ContentLength": token.part_length(number), **headers}
+    sent = {HEADERS["ChecksumSHA256"]: checksum} if checksum else {}
+    signed = sent | {"Content-Length": str(token.part_length(number))}
+    query = {"uploadId": token.upload_id, "partNumber": str(number)}
     with translated_errors("signing"):
-        url = backend.presigner.generate_presigned_url(
-            "upload_part", Params={**backend.upload_of(token), **parameters}, ExpiresIn=PRESIGNED_AGE
-        )
-    return {"url": url, "headers": {HEADERS[name]: value for name, value in headers.items()}}
+        url = backend.signer.put(backend.full_key(token.key), query, signed, PRESIGNED_AGE)
+    return {"url": url, "headers": sent}
