@@ -8,6 +8,10 @@ from . import meter
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site.settings"
 django_application = get_wsgi_application()
+if "BENCH_STATIC" in os.environ:
+    from django.contrib.staticfiles.handlers import StaticFilesHandler
+
+    django_application = StaticFilesHandler(django_application)
 if "BENCH_CALLS" in os.environ:
     meter.count_calls()
 
