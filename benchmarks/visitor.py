@@ -1,7 +1,7 @@
 """
 What a browser does on the wire, for every variant: get the form, send the files where they belong, post the form.
 
-Bytes come from one buffer, again and again: a file of 5 GB needs no room here. What a visitor computes is in no figure;
+Bytes come from one buffer, again and again: a file of 5 GB needs no room here. What a visitor computes is not counted;
 the requests are those that the variant's script makes.
 """
 
