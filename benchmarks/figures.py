@@ -38,6 +38,7 @@ class Figure:
     :param note: what a reader must know to judge it: how it was measured. Why a target is missed stands in
         ``benchmarks.reasons``.
     :param axis: what the columns are where it is a curve (``"size of the file, MB"``); empty for a table.
+    :param base: the row that the table compares the others with; empty where nothing is to be compared.
     """
 
     slug: str
@@ -45,6 +46,7 @@ class Figure:
     unit: str
     note: str = ""
     axis: str = ""
+    base: str = ""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By row (the title of a variant, mostly), then by column; of a curve, each column reads as a number."""
     targets: list[Target] = field(default_factory=list)

@@ -28,6 +28,7 @@ def rendering(stage: Stage) -> list[Figure]:
         slug="render",
         title="Rendering a form, by its file inputs",
         unit="ms",
+        base=STOCK,
         axis="file inputs",
         note="CPU for making the form and its HTML, in a process that does nothing else.",
         targets=[
@@ -76,6 +77,7 @@ def asgi_form(stage: Stage) -> Figure:
         slug="asgi-form",
         title="CPU of a form under ASGI",
         unit="ms",
+        base=STOCK,
         note="One uvicorn worker; a view that is no coroutine, which Django runs in a thread.",
         targets=[Target(text="form GET under ASGI", cell=(OURS, column), base=(STOCK, column), limit=1.2)],
     )

@@ -21,6 +21,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
         slug="no-upload",
         title="A request without an upload, through the middleware",
         unit="µs",
+        base=WITHOUT,
         note="CPU of Django's WSGI handler, called in the same process with and without the middleware in turn. JSON "
         "and stream are read by the view in pieces of 64 KiB; the multipart form, of 1 MB, is refused by Django's "
         "CSRF protection. The run fails unless both give the same answer and have read as much of the body.",

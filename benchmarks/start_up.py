@@ -23,6 +23,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
         slug="start-up",
         title="Start of a process",
         unit="ms",
+        base=STOCK,
         note="From the start of the interpreter until Django's WSGI application can be called, and until it has "
         "answered the first request, for a form.",
         targets=[

@@ -46,6 +46,7 @@ def upload_cpu(stage: Stage) -> Figure:
         title="CPU of the worker for one upload, by the size of the file",
         unit="ms",
         axis="size of the file, MB",
+        base=PEER,
         note="The whole way of one file: the form is shown, the upload presigned where that is the variant's way, the "
         "form posted and the file saved. What the browser sends to the store by itself does not pass the worker, and "
         "is not measured. One gunicorn worker.",
@@ -86,6 +87,7 @@ def files_cpu(stage: Stage) -> Figure:
         title="CPU of the worker for a form with several files of 0.1 MB",
         unit="ms",
         axis="files in one field",
+        base=PEER,
         note="The whole way, as above.",
         targets=[Target(text="50 files of 0.1 MB in one field", cell=(OURS, "50"), base=(PEER, "50"), limit=0.45)],
     )
@@ -107,6 +109,7 @@ def files_wall(stage: Stage) -> Figure:
         title="Time of the form post, with several files of 0.1 MB and 20 ms for each call to the store",
         unit="s",
         axis="files in one field",
+        base=PEER,
         note="From the post of the form to its answer; what was uploaded before is in the store. Each answer of the "
         "store to the worker comes 20 ms late, and a new connection takes as long.",
         targets=[
@@ -222,6 +225,7 @@ def workers(stage: Stage) -> Figure:
         title="Uploads of 0.1 MB in a second, by the number of workers",
         unit="1/s",
         axis="workers, and visitors at the same time",
+        base=PEER,
         note="The whole way of each upload, by as many visitors at the same time as there are workers. Visitors and "
         "store have the same processors as the workers: it ends to rise where these are all busy.",
     )

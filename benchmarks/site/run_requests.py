@@ -1,7 +1,7 @@
 """
 Requests without an upload, through a site with its middleware and through the same without it, in turn.
 
-``run_requests BATCHES``: prints ``{request: {"with": [seconds, …], "without": [seconds, …]}}``, for one request each; it
+``run_requests BATCHES``: prints ``{request: {"with": [seconds, …], "without": [seconds, …]}}``, each for one request;
 fails when the answers differ, or what was read of the body.
 """
 
