@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 
 from . import report, results
@@ -26,6 +27,8 @@ def main() -> int:
         report.write(kept)
         sys.stdout.write(report.as_text(kept.figures))
         return 0
+    # Ended so, the stage still ends its sites.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     versions = {name: said for module in modules for name, said in getattr(module, "VERSIONS", {}).items()}
     kept = None if options.quick else results.begin(versions, afresh=not options.figures)
     measured: list[Figure] = []

@@ -167,7 +167,7 @@ def calls(stage: Stage) -> Figure:
     with Proxy(stage.account.endpoint_url) as line, _sites(stage, IN_STORE, bucket, line) as sites:
         for column, (size, count) in columns.items():
             for site in sites:
-                if size > 1000 * MB and site.variant not in ("s3file-copy", "s3upload"):
+                if size > 1000 * MB and site.variant != "s3upload":
                     continue
                 stage.say(f"{figure.slug}: {column}, {site.variant}")
                 visitor = Visitor(site)
