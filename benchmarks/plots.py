@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from .figures import Figure
+from .variants import VARIANTS
 
 INK = "#808080"
 """Grey enough for both."""
 
-COLOURS = ["#8c8c8c", "#4a90d9", "#c77f2a", "#b05fb8", "#2f9e6e", "#d1495b"]
+COLOURS = dict(
+    zip(
+        (variant.title for variant in VARIANTS.values()),
+        ("#8c8c8c", "#4a90d9", "#c77f2a", "#b05fb8", "#2f9e6e"),
+        strict=True,
+    )
+)
+"""A variant has one colour in all plots."""
+
+OTHER_COLOURS = ["#d1495b", "#5aa9a0", "#a08c3c", "#7d7bd1"]
 
 SETTINGS = {
     # Text stays text, in the reader's own typeface.
@@ -35,7 +46,9 @@ def plot(figure: Figure, path: Path) -> None:
     with mpl.rc_context(SETTINGS):
         canvas = Canvas(figsize=(8, 4.2), layout="constrained")
         axes = canvas.subplots()
-        for (row, columns), colour in zip(figure.samples.items(), COLOURS * 2, strict=False):
+        others = itertools.cycle(OTHER_COLOURS)
+        for row, columns in figure.samples.items():
+            colour = COLOURS.get(row) or next(others)
             points = sorted((float(column), figure.median(row, column)) for column in columns)
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, color=colour, label=row)
         places = sorted({float(column) for column in figure.columns})
