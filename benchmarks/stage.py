@@ -114,14 +114,18 @@ class Stage(contextlib.ExitStack):
         self.account.create_bucket(name)
         return name
 
-    def clear(self, name: str) -> None:
-        """Remove what was uploaded, into this bucket or on disk: there is so much room and no more."""
-        for variant in VARIANTS:
-            shutil.rmtree(self.folder / variant, ignore_errors=True)
+    def empty_bucket(self, name: str) -> None:
+        """Remove what was uploaded: the store has so much memory and no more."""
         client = self.account.client()
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
             if found := page.get("Contents"):
                 client.delete_objects(Bucket=name, Delete={"Objects": [{"Key": item["Key"]} for item in found]})
+
+    def clear(self, bucket: str) -> None:
+        """Remove what was uploaded, into this bucket or on disk."""
+        self.empty_bucket(bucket)
+        for variant in VARIANTS:
+            shutil.rmtree(self.folder / variant, ignore_errors=True)
 
     def storage_options(self, bucket: str, **more: Any) -> dict[str, Any]:
         """
