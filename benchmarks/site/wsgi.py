@@ -8,8 +8,10 @@ from . import meter
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site.settings"
 django_application = get_wsgi_application()
-if "BENCH_CALLS" in os.environ:
-    meter.count_calls()
+if "BENCH_STATIC" in os.environ:
+    from django.contrib.staticfiles.handlers import StaticFilesHandler
+
+    django_application = StaticFilesHandler(django_application)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
