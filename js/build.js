@@ -19,33 +19,35 @@ const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.ur
 const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
 const BANNER = "// Built from js/src by `npm run build`: change it there.";
 
-/** The translations, by msgid, in the order of `languages`. */
+/**
+ * The translations: for each language the texts, in the order of the msgids, which are the English ones.
+ *
+ * @returns {Record<string, string[]>}
+ */
 export function readCatalog() {
   const languages = readdirSync(LOCALES)
     .filter((language) => existsSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES)))
     .sort();
-  /** @type {Record<string, string[]>} */
-  const messages = {};
-  languages.forEach((language, column) => {
-    const source = readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8");
-    for (const [msgid, text] of parsePo(source)) {
-      messages[msgid] ??= languages.map(() => "");
-      messages[msgid][column] = text;
-    }
-  });
-  return { languages, messages: Object.fromEntries(Object.entries(messages).sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const translations = languages.map((language) =>
+    parsePo(readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8")),
+  );
+  const en = [...new Set(translations.flatMap((texts) => [...texts.keys()]))].sort();
+  const columns = translations.map((texts) => en.map((msgid) => texts.get(msgid) ?? ""));
+  return { en, ...Object.fromEntries(languages.map((language, index) => [language, columns[index]])) };
 }
 
 /** The bundle, byte for byte the same for the same sources. */
 export async function bundle() {
   const style = readFileSync(new URL("s3upload.css", SOURCES), "utf8");
   const css = await transform(style, { loader: "css", minify: true, target: BROWSERS, charset: "utf8" });
+  // What a custom property holds is left as written by esbuild: any space could be meant. Here none is.
+  const sheet = css.code.trim().replaceAll(", ", ",").replaceAll(": ", ":");
   const result = await build({
     entryPoints: [fileURLToPath(new URL("index.js", SOURCES))],
     absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
     bundle: true,
     charset: "utf8",
-    define: { S3UPLOAD_CSS: JSON.stringify(css.code.trim()), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
+    define: { S3UPLOAD_CSS: JSON.stringify(sheet), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
     format: "esm",
     legalComments: "none",
     logLevel: "warning",

@@ -130,7 +130,7 @@ async function hold(form, submitter) {
 function note(form, waiting) {
   for (const { active, input, view } of fieldsOf(form)) {
     const _ = gettextFor(input);
-    view.note(waiting && active ? _("The form is sent as soon as the uploads are done.") : "");
+    view.note(waiting && active ? _("The form is sent when the uploads are done.") : "");
   }
 }
 

@@ -74,7 +74,7 @@ export class FieldView {
       (rows[focused] ?? rows.at(-1) ?? this.#input).focus();
     }
     this.#list.hidden = !items.length;
-    this.#list.setAttribute("aria-label", _("Chosen files"));
+    this.#list.setAttribute("aria-label", _("Files"));
   }
 
   /** @param {Item} item */
