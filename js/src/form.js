@@ -28,7 +28,7 @@ function fieldsOf(form) {
   const fields = inputsOf(form)
     .filter((input) => knownField(input) ?? input.files?.length)
     .map(fieldOf);
-  fields.forEach((field) => field.followInput());
+  fields.forEach((field) => field.choose(false));
   return fields;
 }
 
@@ -89,7 +89,7 @@ export function onSubmit(event) {
   const fields = fieldsOf(form);
   const refused = fields.some(({ uploads }) => uploads.some(({ state }) => state === "refused"));
   if (!refused) fields.forEach((field) => field.start());
-  if (fields.some((field) => field.troubled)) {
+  if (fields.some((field) => field.trouble)) {
     stop(event);
     showTrouble(form);
   } else if (fields.some((field) => field.active)) {
@@ -136,9 +136,8 @@ function note(form, waiting) {
 
 /** @param {HTMLFormElement} form */
 function showTrouble(form) {
-  const field = fieldsOf(form).find((one) => one.troubled);
-  const upload = field?.uploads.find(({ state }) => state === "failed" || state === "refused");
-  if (field && upload) field.view.alert(upload);
+  const field = fieldsOf(form).find(({ trouble }) => trouble);
+  if (field?.trouble) field.view.alert(field.trouble);
 }
 
 /** The person changes something: the next submit is another one. @param {Event} event */
