@@ -20,6 +20,38 @@ const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
 const BANNER = "// Built from js/src by `npm run build`: change it there.";
 
 /**
+ * Properties that nothing outside the bundle knows: it has short names for them. A property that is not in the list
+ * keeps its name. What the platform, the wire, the events, the store or a page's script calls the same must not be in
+ * it, which a test checks.
+ */
+export const INTERNAL = [
+  "afresh",
+  "announce",
+  "arrived",
+  "ask",
+  "choose",
+  "field",
+  "goOn",
+  "gone",
+  "inParts",
+  "inStep",
+  "keep",
+  "large",
+  "onwait",
+  "passing",
+  "place",
+  "recall",
+  "refused",
+  "render",
+  "rewind",
+  "signed",
+  "spend",
+  "startable",
+  "trouble",
+  "whole",
+];
+
+/**
  * The translations: for each language the texts, in the order of the msgids, which are the English ones.
  *
  * @returns {Record<string, string[]>}
@@ -61,6 +93,7 @@ export async function bundle() {
     ecma: 2020,
     module: true,
     compress: { passes: 3 },
+    mangle: { properties: { keep_quoted: "strict", regex: new RegExp(`^(${INTERNAL.join("|")})$`) } },
     format: { preamble: BANNER },
   });
   return `${code}\n`;
