@@ -11,13 +11,13 @@ import { minify } from "terser";
 import { parsePo } from "./po.js";
 
 /** Largest bundle, in bytes, as a server sends it. */
-const BUDGET = 12 * 1024;
+const BUDGET = 10.75 * 1024;
 
 const SOURCES = new URL("src/", import.meta.url);
 const LOCALES = new URL("../s3upload/locale/", import.meta.url);
 const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.url);
 const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
-const BANNER = "// Built from js/src by `npm run build`: change it there.";
+const BANNER = "// Built from js/src: change it there.";
 
 /**
  * Properties that nothing outside the bundle knows: it has short names for them. A property that is not in the list

@@ -1,8 +1,9 @@
 /** One controller per file input: the list of its files, and what happens to them. */
 import { presign } from "./endpoint.js";
-import { detailOf, dispatch, progressOf } from "./events.js";
+import { detailOf, dispatch, progressOf, tellPage } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
+import { setFiles } from "./managed.js";
 import { gettextFor, languageOf, percent } from "./texts.js";
 import { transport } from "./transport.js";
 import { createView } from "./view.js";
@@ -273,25 +274,17 @@ export class Field {
     this.#tell(active ? "cancel" : "gone");
   }
 
-  /**
-   * The person has changed the input, by our buttons: the page hears what it would hear from the browser.
-   *
-   * @param {string} name
-   */
+  /** @param {string} name  of the file that the person has removed */
   #removed(name) {
     const _ = gettextFor(this.input);
     this.view.announce(`${name}: ${_("Removed")}`);
-    for (const type of ["input", "change"]) this.input.dispatchEvent(new Event(type, { bubbles: true }));
+    tellPage(this.input);
   }
 
   /** Make `input.files` the list, so that `required` and posting the ordinary way stay right. Fires no event. */
   #keepInStep() {
     this.#seen = this.uploads.map(({ file }) => file);
-    if (!this.inStep) {
-      const transfer = new DataTransfer();
-      this.#seen.forEach((file) => transfer.items.add(file));
-      this.input.files = transfer.files;
-    }
+    if (!this.inStep) setFiles(this.input, this.#seen);
     // What comes back need not be the same objects.
     this.#seen = this.#files;
   }

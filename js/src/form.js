@@ -118,7 +118,7 @@ async function hold(form, submitter) {
   note(form, false);
   if (!done) return showTrouble(form);
   if (!form.isConnected) return;
-  const usable = submitter?.isConnected && Reflect.get(submitter, "form") === form && !submitter.matches(":disabled");
+  const usable = submitter?.isConnected && /** @type {HTMLButtonElement} */ (submitter).form === form && !submitter.matches(":disabled");
   // From the prototype, because a control named "requestSubmit" hides the form's own.
   HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : undefined);
 }
@@ -142,7 +142,7 @@ function showTrouble(form) {
 
 /** The person changes something: the next submit is another one. @param {Event} event */
 export function onEdit({ target }) {
-  const form = target instanceof Element && Reflect.get(target, "form");
+  const { form } = /** @type {HTMLInputElement} */ (target);
   if (form instanceof HTMLFormElement) passed.delete(form);
 }
 

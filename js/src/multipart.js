@@ -56,7 +56,7 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   async function list() {
     const answer = await unless(signal, ask("list/", { token }, patience)).catch((error) => {
       // What the server refuses here is an upload that is there no more.
-      if (error instanceof UploadError) error.gone = /^40[034]$/.test(String(error.status));
+      if (error instanceof UploadError) error.gone = [400, 403, 404].includes(error.status);
       throw error;
     });
     for (const { number, size: loaded, etag } of answer.parts) {

@@ -71,9 +71,9 @@ export function createRow(input, actions) {
         ordinary: _("Goes with the form"),
         done: _("Uploaded"),
         kept: _("Uploaded"),
-      }[String(state)];
+      }[/** @type {string} */ (state)];
       const now = active && waiting ? _("Waiting for the connection") : said;
-      const action = { failed: _("Try again"), paused: _("Continue") }[String(state)] ?? (active && inParts ? _("Pause") : "");
+      const action = { failed: _("Try again"), paused: _("Continue") }[/** @type {string} */ (state)] ?? (active && inParts ? _("Pause") : "");
 
       element.dataset.state = state;
       setText(title, name);

@@ -38,7 +38,7 @@ export function gettextFor(element) {
     // An element with the id "django" stands there as well.
     const ofPage = typeof gettext === "function" ? gettext(msgid) : msgid;
     const text = ofPage === msgid ? ours?.[catalog.en.indexOf(msgid)] : ofPage;
-    return (text || msgid).replace("{status}", String(status));
+    return (text || msgid).replace("{status}", `${status}`);
   };
 }
 
