@@ -30,7 +30,6 @@ export const INTERNAL = [
   "arrived",
   "ask",
   "choose",
-  "field",
   "goOn",
   "gone",
   "inParts",
