@@ -7,45 +7,78 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
+import { minify } from "terser";
 import { parsePo } from "./po.js";
 
 /** Largest bundle, in bytes, as a server sends it. */
-const BUDGET = 12 * 1024;
+const BUDGET = 10.75 * 1024;
 
 const SOURCES = new URL("src/", import.meta.url);
 const LOCALES = new URL("../s3upload/locale/", import.meta.url);
 const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.url);
 const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
-const BANNER = "// Built from js/src by `npm run build`: change it there.";
+const BANNER = "// Built from js/src: change it there.";
 
-/** The translations, by msgid, in the order of `languages`. */
+/**
+ * Properties that nothing outside the bundle knows: it has short names for them. A property that is not in the list
+ * keeps its name. What the platform, the wire, the events, the store or a page's script calls the same must not be in
+ * it, which a test checks.
+ */
+export const INTERNAL = [
+  "afresh",
+  "announce",
+  "arrived",
+  "ask",
+  "choose",
+  "goOn",
+  "gone",
+  "inParts",
+  "inStep",
+  "keep",
+  "large",
+  "onwait",
+  "passing",
+  "place",
+  "recall",
+  "refused",
+  "render",
+  "rewind",
+  "signed",
+  "spend",
+  "startable",
+  "trouble",
+  "whole",
+];
+
+/**
+ * The translations: for each language the texts, in the order of the msgids, which are the English ones.
+ *
+ * @returns {Record<string, string[]>}
+ */
 export function readCatalog() {
   const languages = readdirSync(LOCALES)
     .filter((language) => existsSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES)))
     .sort();
-  /** @type {Record<string, string[]>} */
-  const messages = {};
-  languages.forEach((language, column) => {
-    const source = readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8");
-    for (const [msgid, text] of parsePo(source)) {
-      messages[msgid] ??= languages.map(() => "");
-      messages[msgid][column] = text;
-    }
-  });
-  return { languages, messages: Object.fromEntries(Object.entries(messages).sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const translations = languages.map((language) =>
+    parsePo(readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8")),
+  );
+  const en = [...new Set(translations.flatMap((texts) => [...texts.keys()]))].sort();
+  const columns = translations.map((texts) => en.map((msgid) => texts.get(msgid) ?? ""));
+  return { en, ...Object.fromEntries(languages.map((language, index) => [language, columns[index]])) };
 }
 
 /** The bundle, byte for byte the same for the same sources. */
 export async function bundle() {
   const style = readFileSync(new URL("s3upload.css", SOURCES), "utf8");
   const css = await transform(style, { loader: "css", minify: true, target: BROWSERS, charset: "utf8" });
+  // What a custom property holds is left as written by esbuild: any space could be meant. Here none is.
+  const sheet = css.code.trim().replaceAll(", ", ",").replaceAll(": ", ":");
   const result = await build({
     entryPoints: [fileURLToPath(new URL("index.js", SOURCES))],
     absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
-    banner: { js: BANNER },
     bundle: true,
     charset: "utf8",
-    define: { S3UPLOAD_CSS: JSON.stringify(css.code.trim()), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
+    define: { S3UPLOAD_CSS: JSON.stringify(sheet), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
     format: "esm",
     legalComments: "none",
     logLevel: "warning",
@@ -54,7 +87,15 @@ export async function bundle() {
     tsconfigRaw: {},
     write: false,
   });
-  return result.outputFiles[0].text;
+  // Terser finds what esbuild does not look for: a function that is called once, a variable that is read once.
+  const { code = "" } = await minify(result.outputFiles[0].text, {
+    ecma: 2020,
+    module: true,
+    compress: { passes: 3 },
+    mangle: { properties: { keep_quoted: "strict", regex: new RegExp(`^(${INTERNAL.join("|")})$`) } },
+    format: { preamble: BANNER },
+  });
+  return `${code}\n`;
 }
 
 async function main() {

@@ -314,8 +314,8 @@ def test_connections_and_patience_are_those_of_the_script() -> None:
         "AHEAD": 4,
         "TOGETHER": 2,
     }
-    assert "connections = new Pool(6, 5);" in JS["queue"]
-    assert "files = new Pool(2);" in JS["queue"]
+    assert "connections = createPool(6, 5);" in JS["queue"]
+    assert "files = createPool(2);" in JS["queue"]
     assert "LIFE = 24 * 3600_000;" in JS["resume"]
     assert "WHOLE = 16 * 1024 ** 2;" in JS["file"]
 

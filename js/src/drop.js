@@ -1,5 +1,6 @@
 /** Files dropped on a field: on the input, on its label, or on the list. */
-import { MANAGED } from "./managed.js";
+import { tellPage } from "./events.js";
+import { MANAGED, setFiles } from "./managed.js";
 import { inputOfContainer } from "./view.js";
 
 /** @type {HTMLInputElement | undefined} */
@@ -49,9 +50,7 @@ export function onDrop(event) {
     .map((item) => item.getAsFile())
     .filter((file) => file !== null);
   if (!files.length) return;
-  const transfer = new DataTransfer();
-  for (const file of input.multiple ? files : files.slice(0, 1)) transfer.items.add(file);
-  input.files = transfer.files;
-  // The page hears what it hears when files are chosen, and so does our own listener.
-  for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));
+  setFiles(input, input.multiple ? files : files.slice(0, 1));
+  // Our own listener hears it too.
+  tellPage(input);
 }

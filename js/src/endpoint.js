@@ -60,7 +60,7 @@ async function post(url, question, language, keepalive) {
   const { ok, status, type } = response;
   // The endpoint never redirects: the session has ended, and this leads to the login.
   if (type === "opaqueredirect" || status === 401)
-    throw new UploadError(gettext_noop("Perhaps you are signed out. Sign in again in another tab."), { status: 401 });
+    throw new UploadError(gettext_noop("Please sign in again in another tab."), { status: 401 });
   try {
     answer = JSON.parse(text);
   } catch {

@@ -36,6 +36,14 @@ export function dispatch(input, name, detail) {
 }
 
 /**
+ * The person has changed an input by means of ours: the page hears what it would hear from the browser.
+ *
+ * @param {HTMLInputElement} input
+ */
+export const tellPage = (input) =>
+  ["input", "change"].forEach((type) => input.dispatchEvent(new Event(type, { bubbles: true })));
+
+/**
  * @param {FileUpload} upload
  * @returns {FileDetail}
  */

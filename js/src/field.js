@@ -1,11 +1,12 @@
 /** One controller per file input: the list of its files, and what happens to them. */
 import { presign } from "./endpoint.js";
-import { detailOf, dispatch, progressOf } from "./events.js";
+import { detailOf, dispatch, progressOf, tellPage } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
+import { setFiles } from "./managed.js";
 import { gettextFor, languageOf, percent } from "./texts.js";
 import { transport } from "./transport.js";
-import { FieldView } from "./view.js";
+import { createView } from "./view.js";
 
 /**
  * How the wait for an upload can end: it is done, it failed, the person cancelled it, or it is wanted no more.
@@ -49,10 +50,7 @@ export class Field {
   /** @param {HTMLInputElement} input */
   constructor(input) {
     this.input = input;
-    this.view = new FieldView(input, {
-      remove: (item) => (item instanceof FileUpload ? this.remove(item) : this.#removeKept(item)),
-      goOn: (item) => item instanceof FileUpload && this.goOn(item),
-    });
+    this.view = createView(input, this);
     this.render();
   }
 
@@ -65,14 +63,18 @@ export class Field {
     return this.uploads.every(({ state }) => state === "done" || state === "ordinary");
   }
 
-  /** Is there a file that failed or was refused? */
-  get troubled() {
-    return this.uploads.some(({ state }) => state === "failed" || state === "refused");
+  /** A file that failed or was refused, if there is one. */
+  get trouble() {
+    return this.uploads.find(({ state }) => state === "failed" || state === "refused");
+  }
+
+  get #files() {
+    return [...(this.input.files ?? [])];
   }
 
   /** Does `input.files` hold what it held when it was last read or written here? */
   get inStep() {
-    const files = [...(this.input.files ?? [])];
+    const files = this.#files;
     return files.length === this.#seen.length && files.every((file, index) => file === this.#seen[index]);
   }
 
@@ -85,12 +87,11 @@ export class Field {
    * Take the files of the input in hand. Where several may be chosen they are added, else they take the place of what
    * was there before.
    *
-   * @param {object} [options]
-   * @param {boolean} [options.add]  false when a script has set `input.files` to all that there shall be
+   * @param {boolean} [add]  false when a script has set `input.files`, without an event, to all that there shall be
    */
-  choose({ add = this.input.multiple } = {}) {
+  choose(add = this.input.multiple) {
     if (this.inStep) return;
-    let files = [...(this.input.files ?? [])];
+    let files = this.#files;
     // A browser's dialog gives the new files alone; WebDriver, and some scripts, put them after those already there.
     const { length } = this.uploads;
     if (add && files.length > length && this.uploads.every(({ file }, index) => isSame(files[index], file)))
@@ -102,11 +103,6 @@ export class Field {
     this.#set(add ? [...this.uploads, ...added] : added);
     if (this.input.dataset.s3uploadOn !== "submit") this.start(added);
     this.#tell("gone");
-  }
-
-  /** A script has set or emptied `input.files` without an event: follow it. */
-  followInput() {
-    if (!this.inStep) this.choose({ add: false });
   }
 
   /**
@@ -159,9 +155,10 @@ export class Field {
   /**
    * What the button does: pause; or go on with a paused upload, or try again.
    *
-   * @param {FileUpload} upload
+   * @param {import("./view.js").Item} upload
    */
   goOn(upload) {
+    if (!(upload instanceof FileUpload)) return;
     if (upload.active) return this.pause(upload);
     const { state, file, share } = upload;
     this.start([upload]);
@@ -264,41 +261,32 @@ export class Field {
     this.render();
   }
 
-  /** @param {FileUpload} upload */
-  remove(upload) {
-    const { active } = upload;
-    this.#set(this.uploads.filter((other) => other !== upload));
-    this.#removed(upload.file.name);
+  /** @param {import("./view.js").Item} item */
+  remove(item) {
+    if (!(item instanceof FileUpload)) {
+      this.#dropKept(item.hidden);
+      this.render();
+      return this.#removed(item.file.name);
+    }
+    const { active } = item;
+    this.#set(this.uploads.filter((other) => other !== item));
+    this.#removed(item.file.name);
     this.#tell(active ? "cancel" : "gone");
   }
 
-  /** @param {import("./kept.js").KeptFile} kept */
-  #removeKept({ hidden, file }) {
-    this.#dropKept(hidden);
-    this.render();
-    this.#removed(file.name);
-  }
-
-  /**
-   * The person has changed the input, by our buttons: the page hears what it would hear from the browser.
-   *
-   * @param {string} name
-   */
+  /** @param {string} name  of the file that the person has removed */
   #removed(name) {
     const _ = gettextFor(this.input);
     this.view.announce(`${name}: ${_("Removed")}`);
-    for (const type of ["input", "change"]) this.input.dispatchEvent(new Event(type, { bubbles: true }));
+    tellPage(this.input);
   }
 
   /** Make `input.files` the list, so that `required` and posting the ordinary way stay right. Fires no event. */
   #keepInStep() {
-    const files = [...(this.input.files ?? [])];
-    if (files.length !== this.uploads.length || files.some((file, index) => file !== this.uploads[index].file)) {
-      const transfer = new DataTransfer();
-      this.uploads.forEach(({ file }) => transfer.items.add(file));
-      this.input.files = transfer.files;
-    }
-    this.#seen = [...(this.input.files ?? [])];
+    this.#seen = this.uploads.map(({ file }) => file);
+    if (!this.inStep) setFiles(this.input, this.#seen);
+    // What comes back need not be the same objects.
+    this.#seen = this.#files;
   }
 
   /** @param {Outcome} outcome */

@@ -16,6 +16,7 @@ const WHOLE = 16 * 1024 ** 2;
  *
  * @typedef {"queued" | "uploading" | "paused" | "done" | "failed" | "refused" | "cancelled" | "ordinary"} State
  * @typedef {import("./endpoint.js").Answer} Answer
+ * @typedef {import("./send.js").PresignedRequest} PresignedRequest
  * @typedef {import("./endpoint.js").Description} Description
  *
  * @typedef {object} Owner
@@ -169,7 +170,8 @@ export class FileUpload {
       this.#memory ??= await memoryOf([...this.#owner.place(), name, size, type, lastModified]);
       this.#grant = this.#memory?.recall();
     }
-    const description = this.#grant || signal.aborted ? undefined : await this.#describe();
+    if (this.#grant || signal.aborted) return undefined;
+    const description = await this.#describe();
     return signal.aborted ? undefined : description;
   }
 
@@ -203,25 +205,26 @@ export class FileUpload {
     };
     const renew = async () => {
       void this.#giveBack();
-      return this.#accept(await again(await this.#describe()));
+      const renewed = this.#accept(await again(await this.#describe()));
+      if (this.inParts !== inParts) throw unusableAnswer();
+      return renewed;
     };
     let begun = Boolean(this.#grant);
     // Also when it is stopped by now: what the server has granted has to be given back.
     const granted = await answer;
     let grant = granted ? this.#accept(granted) : this.#grant;
     signal.throwIfAborted();
-    if (grant?.method !== "MULTIPART") {
+    const { inParts } = this;
+    if (!inParts) {
       const sign = async (/** @type {import("./deliver.js").Parcel} */ parcel) => {
-        const { method, ...request } = await renew();
-        if (method === "MULTIPART") throw unusableAnswer();
-        parcel.request = /** @type {import("./send.js").PresignedRequest} */ ({ method, ...request });
+        parcel.request = /** @type {PresignedRequest} */ (await renew());
         parcel.signed = this.#granted;
       };
-      await deliver({ blob: file, request: grant, signed: this.#granted }, { ...options, sign });
+      await deliver({ blob: file, request: /** @type {PresignedRequest} */ (grant), signed: this.#granted }, { ...options, sign });
     } else
       for (;;) {
-        const parts = grant;
         try {
+          const parts = /** @type {import("./endpoint.js").Multipart} */ (grant);
           const go = () => sendParts(file, parts, begun, options);
           // What is one part only is small, and need not wait for large ones.
           await (file.size > parts.part_size ? files.run(go, options) : go());
@@ -233,7 +236,6 @@ export class FileUpload {
           // That of another session is not ours to give back.
           if (error.status === 403) this.#grant = undefined;
           grant = await renew();
-          if (grant.method !== "MULTIPART") throw unusableAnswer();
         }
       }
     signal.throwIfAborted();

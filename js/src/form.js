@@ -28,7 +28,7 @@ function fieldsOf(form) {
   const fields = inputsOf(form)
     .filter((input) => knownField(input) ?? input.files?.length)
     .map(fieldOf);
-  fields.forEach((field) => field.followInput());
+  fields.forEach((field) => field.choose(false));
   return fields;
 }
 
@@ -89,7 +89,7 @@ export function onSubmit(event) {
   const fields = fieldsOf(form);
   const refused = fields.some(({ uploads }) => uploads.some(({ state }) => state === "refused"));
   if (!refused) fields.forEach((field) => field.start());
-  if (fields.some((field) => field.troubled)) {
+  if (fields.some((field) => field.trouble)) {
     stop(event);
     showTrouble(form);
   } else if (fields.some((field) => field.active)) {
@@ -118,7 +118,7 @@ async function hold(form, submitter) {
   note(form, false);
   if (!done) return showTrouble(form);
   if (!form.isConnected) return;
-  const usable = submitter?.isConnected && Reflect.get(submitter, "form") === form && !submitter.matches(":disabled");
+  const usable = submitter?.isConnected && /** @type {HTMLButtonElement} */ (submitter).form === form && !submitter.matches(":disabled");
   // From the prototype, because a control named "requestSubmit" hides the form's own.
   HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : undefined);
 }
@@ -130,20 +130,19 @@ async function hold(form, submitter) {
 function note(form, waiting) {
   for (const { active, input, view } of fieldsOf(form)) {
     const _ = gettextFor(input);
-    view.note(waiting && active ? _("The form is sent as soon as the uploads are done.") : "");
+    view.note(waiting && active ? _("The form is sent when the uploads are done.") : "");
   }
 }
 
 /** @param {HTMLFormElement} form */
 function showTrouble(form) {
-  const field = fieldsOf(form).find((one) => one.troubled);
-  const upload = field?.uploads.find(({ state }) => state === "failed" || state === "refused");
-  if (field && upload) field.view.alert(upload);
+  const field = fieldsOf(form).find(({ trouble }) => trouble);
+  if (field?.trouble) field.view.alert(field.trouble);
 }
 
 /** The person changes something: the next submit is another one. @param {Event} event */
 export function onEdit({ target }) {
-  const form = target instanceof Element && Reflect.get(target, "form");
+  const { form } = /** @type {HTMLInputElement} */ (target);
   if (form instanceof HTMLFormElement) passed.delete(form);
 }
 

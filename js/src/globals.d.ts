@@ -1,8 +1,8 @@
 /** Put in by build.js: the style sheet, minified. */
 declare const S3UPLOAD_CSS: string | undefined;
 
-/** Put in by build.js: the translations, from s3upload/locale. */
-declare const S3UPLOAD_CATALOG: { languages: string[]; messages: Record<string, string[]> } | undefined;
+/** Put in by build.js: the translations, from s3upload/locale, each at the place of its English text. */
+declare const S3UPLOAD_CATALOG: Record<string, string[]> | undefined;
 
 /** Django's JavaScriptCatalog, where the page has it. */
 declare var django: { gettext?: (msgid: string) => string } | undefined;

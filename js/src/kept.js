@@ -48,9 +48,10 @@ export function dropKept(input, hidden) {
 }
 
 /**
- * A kept file, in the shape of an upload.
+ * A kept file, in the shape of an upload, as far as it has what an upload has.
  *
- * @typedef {{hidden: HTMLInputElement, file: {name: string, size: number}, state: "kept"}} KeptFile
+ * @typedef {Partial<import("./file.js").FileUpload>} Upload
+ * @typedef {Omit<Upload, "file" | "state"> & {hidden: HTMLInputElement, file: {name: string, size: number}, state: "kept"}} KeptFile
  */
 
 /** @type {WeakMap<HTMLInputElement, KeptFile>} */

@@ -11,6 +11,18 @@ export const MANAGED = "input[type=file][data-s3upload-policy]";
 export const managedIn = (root) => [...root.querySelectorAll(/** @type {"input"} */ (MANAGED))];
 
 /**
+ * Put files into an input. Fires no event.
+ *
+ * @param {HTMLInputElement} input
+ * @param {File[]} files
+ */
+export function setFiles(input, files) {
+  const transfer = new DataTransfer();
+  files.forEach((file) => transfer.items.add(file));
+  input.files = transfer.files;
+}
+
+/**
  * The managed inputs that post with a form, also those outside it that name it. Not `form.elements`, which a control
  * of that name hides.
  *

@@ -12,7 +12,8 @@ const AHEAD = 4;
 const TOGETHER = 2;
 
 /**
- * @typedef {import("./deliver.js").Parcel & {number: number, checksum?: string}} Part
+ * @typedef {import("./deliver.js").Parcel & {number: number, loaded: number, etag?: string, checksum?: string}} Part
+ *   `loaded`: bytes of it that are there; `etag`: when all are
  *
  * @typedef {object} Options
  * @property {(path: string, question: object, options?: object) => Promise<any>} ask  the server
@@ -32,30 +33,16 @@ const TOGETHER = 2;
  */
 export async function sendParts(file, { token, part_size: size, checksum }, begun, options) {
   const { ask, signal: ended, onprogress, ...rest } = options;
-  const count = Math.ceil(file.size / size);
-  /** @type {Map<number, string>} The ETags of the parts that are there. */
-  const etags = new Map();
-  /** @type {Map<number, number>} How much of each part is there, in bytes. */
-  const sent = new Map();
-  let loaded = 0;
-  /** @param {number} number */
-  const slice = (number) => file.slice((number - 1) * size, number * size);
-  /**
-   * @param {number} number
-   * @param {number} bytes  of the part, that are there
-   * @param {string} [etag]  of the whole part
-   */
-  const note = (number, bytes, etag) => {
-    loaded += bytes - (sent.get(number) ?? 0);
-    sent.set(number, bytes);
-    if (etag !== undefined) etags.set(number, etag);
-  };
-  /** @type {typeof note} */
-  const tell = (...part) => {
-    note(...part);
-    onprogress(loaded / file.size);
-  };
+  /** @type {Part[]} */
+  const parts = Array.from({ length: Math.ceil(file.size / size) }, (_, index) => ({
+    number: index + 1,
+    blob: file.slice(index * size, (index + 1) * size),
+    loaded: 0,
+  }));
+  const missing = () => parts.filter(({ etag }) => etag === undefined);
+  const tell = () => onprogress(parts.reduce((sum, { loaded }) => sum + loaded, 0) / file.size);
 
+  /** Is there a part whose ETag the store has not let the page see? */
   let blind = false;
 
   // Ends with the upload, and with the first part that fails.
@@ -63,39 +50,44 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   const { signal } = stop;
   const end = () => stop.abort(ended.reason);
   if (ended.aborted) end();
-  ended.addEventListener("abort", end);
-  const patience = { ...rest, signal, arrived: () => etags.size };
+  ended.addEventListener("abort", end, { signal });
+  const patience = { ...rest, signal, arrived: () => missing().length };
 
   async function list() {
-    const { parts } = await unless(signal, ask("list/", { token }, patience)).catch((error) => {
+    const answer = await unless(signal, ask("list/", { token }, patience)).catch((error) => {
       // What the server refuses here is an upload that is there no more.
-      if (error instanceof UploadError) error.gone = /^40[034]$/.test(String(error.status));
+      if (error instanceof UploadError) error.gone = [400, 403, 404].includes(error.status);
       throw error;
     });
-    for (const { number, size: bytes, etag } of parts)
+    for (const { number, size: loaded, etag } of answer.parts) {
+      const part = parts[number - 1];
       // One of another size is sent again.
-      if (bytes === slice(number).size) note(number, bytes, etag);
-    onprogress(loaded / file.size);
+      if (part?.blob.size === loaded) Object.assign(part, { loaded, etag });
+    }
+    tell();
   }
 
   /**
    * Have parts signed, all in one request; and read before, where each needs its checksum. What is sent is the file's
    * own bytes: nothing of it is held here.
    *
-   * @param {Part[]} parts
+   * @param {Part[]} some
    * @param {boolean} [afresh]
    */
-  async function sign(parts, afresh) {
-    const numbers = parts.map(({ number }) => number);
+  async function sign(some, afresh) {
     if (checksum)
       await Promise.all(
-        parts.map(async (part) => {
+        some.map(async (part) => {
           if (!part.checksum || afresh) part.checksum = await checksumOf(part.blob);
         }),
       );
-    const checksums = checksum && parts.map((part) => part.checksum);
-    const answer = await unless(signal, ask("parts/", { token, parts: numbers, checksums }, patience));
-    for (const part of parts) {
+    const question = {
+      token,
+      parts: some.map(({ number }) => number),
+      checksums: checksum && some.map((part) => part.checksum),
+    };
+    const answer = await unless(signal, ask("parts/", question, patience));
+    for (const part of some) {
       const signed = answer.parts?.find((/** @type {Part} */ { number }) => number === part.number);
       if (!signed?.url) throw unusableAnswer();
       part.request = { method: "PUT", url: signed.url, headers: signed.headers };
@@ -105,16 +97,19 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
 
   /** @param {Part} part */
   async function sendPart(part) {
-    const { number, blob } = part;
     try {
-      const etag = await deliver(part, {
+      part.etag = await deliver(part, {
         ...patience,
-        large: count > 1,
+        large: parts.length > 1,
         sign: (_, afresh) => sign([part], afresh),
-        onprogress: (share) => tell(number, share * blob.size),
+        onprogress(share) {
+          part.loaded = share * part.blob.size;
+          tell();
+        },
       });
-      blind ||= !etag;
-      tell(number, blob.size, etag);
+      blind ||= !part.etag;
+      part.loaded = part.blob.size;
+      tell();
     } catch (error) {
       stop.abort(error);
     }
@@ -124,16 +119,13 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   const open = new Set();
   try {
     if (begun) await list();
-    /** @type {Part[]} */
-    const missing = Array.from({ length: count }, (_, index) => index + 1)
-      .filter((number) => !etags.has(number))
-      .map((number) => ({ number, blob: slice(number) }));
-    for (let next = ABREAST; missing.length; next = TOGETHER) {
-      const parts = missing.splice(0, next);
-      while (open.size + parts.length > ABREAST + AHEAD) await Promise.race(open);
+    const waiting = missing();
+    for (let next = ABREAST; waiting.length; next = TOGETHER) {
+      const some = waiting.splice(0, next);
+      while (open.size + some.length > ABREAST + AHEAD) await Promise.race(open);
       signal.throwIfAborted();
-      await sign(parts);
-      for (const part of parts) {
+      await sign(some);
+      for (const part of some) {
         const going = sendPart(part).finally(() => open.delete(going));
         open.add(going);
       }
@@ -142,17 +134,10 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
     signal.throwIfAborted();
     // A store that does not let the page see ETags tells them to the server.
     if (blind) await list();
-    const parts = Array.from({ length: count }, (_, index) => ({
-      number: index + 1,
-      etag: etags.get(index + 1) ?? "",
-    }));
     // Not ended by the signal: whoever gives the upload back has to know that nothing comes after it.
-    await ask("complete/", { token, parts }, patience);
-  } catch (error) {
-    stop.abort(error);
-    throw error;
+    await ask("complete/", { token, parts: parts.map(({ number, etag }) => ({ number, etag })) }, patience);
   } finally {
+    stop.abort();
     await Promise.all(open);
-    ended.removeEventListener("abort", end);
   }
 }

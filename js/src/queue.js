@@ -8,68 +8,58 @@ import { unless } from "./retry.js";
  * @property {AbortSignal} [signal]  ends the wait
  */
 
-export class Pool {
-  /** @type {(Claim & {start?: (value?: undefined) => void})[]} */
-  #waiting = [];
-  #running = 0;
-  #large = 0;
-  #places;
-  #forLarge;
+/**
+ * @param {number} places
+ * @param {number} [forLarge]  how many of them something large may take
+ */
+export function createPool(places, forLarge = places) {
+  /** Who has a place, and who waits, in order. @type {{order: number, large: boolean, running: boolean, start: () => void}[]} */
+  let claims = [];
 
-  /**
-   * @param {number} places
-   * @param {number} [forLarge]  how many of them something large may take
-   */
-  constructor(places, forLarge = places) {
-    this.#places = places;
-    this.#forLarge = forLarge;
-  }
-
-  /**
-   * Do some work as soon as there is a place.
-   *
-   * @template T
-   * @param {() => T | Promise<T>} work
-   * @param {Claim} [claim]
-   * @returns {Promise<T>} settled as the work is
-   */
-  async run(work, { order = 0, large = false, signal } = {}) {
-    /** @type {Claim & {start?: (value?: undefined) => void}} */
-    const claim = { order, large };
-    const turn = new Promise((start) => (claim.start = start));
-    this.#waiting.push(claim);
-    this.#waiting.sort((a, b) => Number(a.order) - Number(b.order));
-    this.#fill();
-    try {
-      await unless(signal, turn);
-      return await work();
-    } finally {
-      const index = this.#waiting.indexOf(claim);
-      if (index < 0) {
-        this.#running -= 1;
-        this.#large -= Number(large);
-      } else this.#waiting.splice(index, 1);
-      this.#fill();
+  function fill() {
+    const running = claims.filter((claim) => claim.running);
+    let free = places - running.length;
+    let freeForLarge = forLarge - running.filter(({ large }) => large).length;
+    for (const claim of claims) {
+      if (claim.running || !free || (claim.large && !freeForLarge)) continue;
+      free -= 1;
+      if (claim.large) freeForLarge -= 1;
+      claim.running = true;
+      claim.start();
     }
   }
 
-  #fill() {
-    while (this.#running < this.#places) {
-      const index = this.#waiting.findIndex(({ large }) => !large || this.#large < this.#forLarge);
-      if (index < 0) return;
-      const [{ large, start }] = this.#waiting.splice(index, 1);
-      this.#running += 1;
-      this.#large += Number(large);
-      start?.();
-    }
-  }
+  return {
+    /**
+     * Do some work as soon as there is a place.
+     *
+     * @template T
+     * @param {() => T | Promise<T>} work
+     * @param {Claim} [options]
+     * @returns {Promise<T>} settled as the work is
+     */
+    async run(work, { order = 0, large = false, signal } = {}) {
+      const claim = { order, large, running: false, start() {} };
+      const turn = new Promise((/** @type {(value?: undefined) => void} */ start) => (claim.start = start));
+      claims.push(claim);
+      claims.sort((a, b) => a.order - b.order);
+      fill();
+      try {
+        await unless(signal, turn);
+        return await work();
+      } finally {
+        claims = claims.filter((other) => other !== claim);
+        fill();
+      }
+    },
+  };
 }
 
 /** The connections to the store, of the whole page: large files leave one free, so that no small one is stuck. */
-export const connections = new Pool(6, 5);
+export const connections = createPool(6, 5);
 
 /** The files that go in parts at the same time: each holds some parts in memory. */
-export const files = new Pool(2);
+export const files = createPool(2);
 
 /** The files that are read as a whole at the same time. */
-export const readers = new Pool(2);
+export const readers = createPool(2);

@@ -38,22 +38,19 @@ export async function memoryOf(identity) {
     const key = PREFIX + (await digest(new TextEncoder().encode(JSON.stringify(identity))));
     localStorage.getItem(key);
     return await new Promise((resolve, reject) => {
-      const held = navigator.locks.request(
-        key,
-        { ifAvailable: true },
-        (lock) =>
-          lock &&
-          new Promise((release) =>
-            resolve({
-              recall: () => quietly(() => entryOf(key)),
-              keep: ({ token, part_size, checksum }) =>
-                quietly(() => localStorage.setItem(key, JSON.stringify({ token, part_size, checksum, time: Date.now() }))),
-              forget: () => quietly(() => localStorage.removeItem(key)),
-              release: () => release(undefined),
-            }),
-          ),
-      );
-      held.then(() => resolve(undefined), reject);
+      /** @param {Lock | null} lock */
+      const hold = (lock) =>
+        lock &&
+        new Promise((/** @type {(value?: undefined) => void} */ release) =>
+          resolve({
+            recall: () => quietly(() => entryOf(key)),
+            keep: ({ token, part_size, checksum }) =>
+              quietly(() => localStorage.setItem(key, JSON.stringify({ token, part_size, checksum, time: Date.now() }))),
+            forget: () => quietly(() => localStorage.removeItem(key)),
+            release,
+          }),
+        );
+      navigator.locks.request(key, { ifAvailable: true }, hold).then(() => resolve(undefined), reject);
     });
   } catch {
     return undefined;

@@ -30,19 +30,15 @@ export function unless(signal, promise) {
  * @param {number} time  milliseconds
  * @param {AbortSignal} [signal]
  */
-async function pause(time, signal) {
+function pause(time, signal) {
   let end = () => {};
-  const over = new Promise((resolve) => {
-    end = () => resolve(undefined);
-    addEventListener("online", end);
-  });
+  const over = new Promise((/** @type {(value?: undefined) => void} */ resolve) => (end = resolve));
   const timer = setTimeout(end, time);
-  try {
-    await unless(signal, over);
-  } finally {
+  addEventListener("online", end);
+  return unless(signal, over).finally(() => {
     clearTimeout(timer);
     removeEventListener("online", end);
-  }
+  });
 }
 
 /**

@@ -26,79 +26,69 @@ export function make(tag, part, attributes = {}, children = []) {
   return element;
 }
 
-/** What an upload has and a kept file has not. */
-const KEPT = { state: /** @type {const} */ ("kept"), active: false, inParts: false, waiting: false, share: 1, error: null };
-
-export class Row {
-  #input;
+/**
+ * @param {HTMLInputElement} input
+ * @param {{remove: () => void, goOn: () => void}} actions
+ */
+export function createRow(input, actions) {
+  const id = `s3upload-error-${++count}`;
   // Isolated: the direction of a name decides nothing but the order of its own letters.
-  #name = document.createElement("bdi");
-  #meta = make("span", "meta");
-  #bar = make("progress", "bar");
-  #id = `s3upload-error-${++count}`;
-  #error = make("span", "error", { role: "alert", id: this.#id });
-  #goOn = make("button", "button", { type: "button", "aria-describedby": this.#id });
-  #remove = make("button", "button", { type: "button", "aria-describedby": this.#id });
-  element = make("div", "file", { role: "listitem" }, [
-    make("span", "text", {}, [make("span", "name", {}, [this.#name]), this.#meta, this.#bar, this.#error]),
-    make("span", "buttons", {}, [this.#goOn, this.#remove]),
+  const title = document.createElement("bdi");
+  const meta = make("span", "meta");
+  const bar = make("progress", "bar");
+  const problem = make("span", "error", { role: "alert", id });
+  const [goOn, remove] = [actions.goOn, actions.remove].map((action) => {
+    const button = make("button", "button", { type: "button", "aria-describedby": id });
+    button.onclick = action;
+    return button;
+  });
+  const element = make("div", "file", { role: "listitem" }, [
+    make("span", "text", {}, [make("span", "name", {}, [title]), meta, bar, problem]),
+    make("span", "buttons", {}, [goOn, remove]),
   ]);
 
-  /**
-   * @param {HTMLInputElement} input
-   * @param {{remove: () => void, goOn: () => void}} actions
-   */
-  constructor(input, actions) {
-    this.#input = input;
-    this.#remove.onclick = actions.remove;
-    this.#goOn.onclick = actions.goOn;
-  }
-
   /** Put the focus where the person can act. */
-  focus() {
-    (this.#goOn.hidden ? this.#remove : this.#goOn).focus();
-  }
+  const focus = () => (goOn.hidden ? remove : goOn).focus();
 
-  /** Say the error once more. */
-  alert() {
-    // A live region speaks when its content comes, not when it stays.
-    this.#error.replaceChildren(...[...this.#error.childNodes].map((node) => node.cloneNode(true)));
-    this.focus();
-  }
+  return {
+    element,
+    focus,
 
-  /** @param {Item} item */
-  update(item) {
-    const _ = gettextFor(this.#input);
-    const { name, size } = item.file;
-    const { state, active, inParts, waiting, share, error } = item.state === "kept" ? KEPT : item;
-    const said = {
-      queued: active ? _("Waiting") : _("Goes with the form"),
-      uploading: percent(this.#input, share),
-      paused: `${_("Paused")} · ${percent(this.#input, share)}`,
-      ordinary: _("Goes with the form"),
-      done: _("Uploaded"),
-      kept: _("Uploaded"),
-      failed: "",
-      refused: "",
-      cancelled: "",
-    }[state];
-    const now = active && waiting ? _("Waiting for the connection") : said;
-    const parts = [Number.isFinite(size) ? fileSize(this.#input, size) : "", now];
+    /** Say the error once more. */
+    alert() {
+      // A live region speaks when its content comes, not when it stays.
+      problem.replaceChildren(...[...problem.childNodes].map((node) => node.cloneNode(true)));
+      focus();
+    },
 
-    this.element.dataset.state = state;
-    setText(this.#name, name);
-    setText(this.#meta, parts.filter(Boolean).join(" · "));
-    this.#bar.hidden = !active && state !== "paused";
-    this.#bar.value = share;
-    this.#bar.setAttribute("aria-label", name);
-    setText(this.#error, error ? _(error.message, error.status) : "");
-    const action = { failed: _("Try again"), paused: _("Continue") }[String(state)] ?? (active && inParts ? _("Pause") : "");
-    // A button that goes leaves the focus to the one beside it.
-    if (!action && this.#goOn === document.activeElement) this.#remove.focus();
-    this.#goOn.hidden = !action;
-    label(this.#goOn, action, name);
-    label(this.#remove, active ? _("Cancel") : _("Remove"), name);
-  }
+    /** @param {Item} item */
+    update({ file: { name, size }, state, active = false, inParts, waiting, share = 1, error }) {
+      const _ = gettextFor(input);
+      const said = {
+        queued: active ? _("Waiting") : _("Goes with the form"),
+        uploading: percent(input, share),
+        paused: `${_("Paused")} · ${percent(input, share)}`,
+        ordinary: _("Goes with the form"),
+        done: _("Uploaded"),
+        kept: _("Uploaded"),
+      }[/** @type {string} */ (state)];
+      const now = active && waiting ? _("Waiting for the connection") : said;
+      const action = { failed: _("Try again"), paused: _("Continue") }[/** @type {string} */ (state)] ?? (active && inParts ? _("Pause") : "");
+
+      element.dataset.state = state;
+      setText(title, name);
+      setText(meta, [Number.isFinite(size) && fileSize(input, size), now].filter(Boolean).join(" · "));
+      bar.hidden = !active && state !== "paused";
+      bar.value = share;
+      bar.setAttribute("aria-label", name);
+      setText(problem, error ? _(error.message, error.status) : "");
+      // A button that goes leaves the focus to the one beside it.
+      if (!action && goOn === document.activeElement) remove.focus();
+      goOn.hidden = !action;
+      label(goOn, action, name);
+      label(remove, active ? _("Cancel") : _("Remove"), name);
+    },
+  };
 }
 
 /**

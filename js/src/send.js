@@ -77,7 +77,7 @@ export function send(request, body, { signal, onprogress, failed = 0, whole = fa
       }
       // The store says why in XML, for developers; they find it in the network panel.
       const code = responseText.match(/<(Code|Message)>[^<]*/g)?.join("");
-      end(new UploadError(gettext_noop("The file store did not accept the file (code {status})."), { status, code }));
+      end(new UploadError(gettext_noop("The file store refused the file ({status})."), { status, code }));
     };
     xhr.onerror = broken;
 

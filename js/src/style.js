@@ -4,5 +4,5 @@ export function adoptStyle() {
   if (typeof S3UPLOAD_CSS === "undefined") return;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(S3UPLOAD_CSS);
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  document.adoptedStyleSheets.push(sheet);
 }

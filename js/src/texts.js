@@ -2,7 +2,7 @@
 
 const UNITS = ["", "kilo", "mega", "giga", "tera"];
 
-const catalog = typeof S3UPLOAD_CATALOG === "undefined" ? undefined : S3UPLOAD_CATALOG;
+const catalog = typeof S3UPLOAD_CATALOG === "undefined" ? { en: [] } : S3UPLOAD_CATALOG;
 
 /**
  * Mark a msgid for extraction where it is written; it is translated where it is shown.
@@ -32,13 +32,13 @@ export function languageOf(element) {
  * @returns {(msgid: string, status?: string | number) => string} fills in `{status}`
  */
 export function gettextFor(element) {
-  const column = catalog?.languages.indexOf(languageOf(element)?.language ?? "") ?? -1;
+  const ours = catalog[languageOf(element)?.language ?? "en"];
   return (msgid, status = "") => {
     const { gettext } = globalThis.django ?? {};
     // An element with the id "django" stands there as well.
     const ofPage = typeof gettext === "function" ? gettext(msgid) : msgid;
-    const text = ofPage === msgid ? catalog?.messages[msgid]?.[column] : ofPage;
-    return (text || msgid).replace("{status}", String(status));
+    const text = ofPage === msgid ? ours?.[catalog.en.indexOf(msgid)] : ofPage;
+    return (text || msgid).replace("{status}", `${status}`);
   };
 }
 

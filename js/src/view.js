@@ -1,5 +1,5 @@
 /** What the person sees of one input: the list of its files, and what is said of it. */
-import { make, Row } from "./row.js";
+import { createRow, make } from "./row.js";
 import { gettextFor } from "./texts.js";
 
 /** @typedef {import("./row.js").Item} Item */
@@ -34,90 +34,83 @@ export function removeCopies(input) {
   }
 }
 
-export class FieldView {
-  #input;
-  #actions;
-  /** @type {Map<Item, Row>} */
-  #rows = new Map();
-  #list = make("div", "list", { role: "list" });
-  #note = make("div", "note", { role: "status" });
-  #status = make("div", "status", { role: "status" });
-  #root = make("div", "", {}, [this.#list, this.#note, this.#status]);
-
-  /**
-   * @param {HTMLInputElement} input
-   * @param {{remove: (item: Item) => void, goOn: (item: Item) => void}} actions
-   */
-  constructor(input, actions) {
-    this.#input = input;
-    this.#actions = actions;
-    containers.set(this.#root, input);
-  }
-
-  /**
-   * Show these files and no others.
-   *
-   * @param {Item[]} items
-   */
-  render(items) {
-    const _ = gettextFor(this.#input);
-    this.#place();
-    const focused = [...this.#rows].findIndex(([, row]) => row.element.contains(document.activeElement));
-    for (const [item, row] of this.#rows) {
-      if (items.includes(item)) continue;
-      row.element.remove();
-      this.#rows.delete(item);
-    }
-    for (const item of items) this.update(item);
-    if (focused !== -1 && !this.#root.contains(document.activeElement)) {
-      const rows = [...this.#rows.values()];
-      (rows[focused] ?? rows.at(-1) ?? this.#input).focus();
-    }
-    this.#list.hidden = !items.length;
-    this.#list.setAttribute("aria-label", _("Chosen files"));
-  }
+/**
+ * @param {HTMLInputElement} input
+ * @param {{remove: (item: Item) => void, goOn: (item: Item) => void}} actions
+ */
+export function createView(input, actions) {
+  /** @type {Map<Item, ReturnType<typeof createRow>>} */
+  const rows = new Map();
+  const list = make("div", "list", { role: "list" });
+  const notice = make("div", "note", { role: "status" });
+  const status = make("div", "status", { role: "status" });
+  const root = make("div", "", {}, [list, notice, status]);
+  containers.set(root, input);
 
   /** @param {Item} item */
-  update(item) {
-    let row = this.#rows.get(item);
+  function update(item) {
+    let row = rows.get(item);
     if (!row) {
-      row = new Row(this.#input, { remove: () => this.#actions.remove(item), goOn: () => this.#actions.goOn(item) });
-      this.#rows.set(item, row);
-      this.#list.append(row.element);
+      row = createRow(input, { remove: () => actions.remove(item), goOn: () => actions.goOn(item) });
+      rows.set(item, row);
+      list.append(row.element);
     }
     row.update(item);
   }
 
-  /**
-   * Say something to those who do not see the list.
-   *
-   * @param {string} text
-   */
-  announce(text) {
-    this.#status.textContent = text;
-  }
+  return {
+    update,
 
-  /**
-   * Show a sentence below the list; "" takes it away.
-   *
-   * @param {string} text
-   */
-  note(text) {
-    this.#note.textContent = text;
-  }
+    /**
+     * Show these files and no others.
+     *
+     * @param {Item[]} items
+     */
+    render(items) {
+      const _ = gettextFor(input);
+      removeCopies(input);
+      const anchor = anchorOf(input);
+      if (root.parentNode !== anchor.parentNode) anchor.after(root);
+      const focused = [...rows.values()].findIndex(({ element }) => element.contains(document.activeElement));
+      for (const [item, { element }] of rows) {
+        if (items.includes(item)) continue;
+        element.remove();
+        rows.delete(item);
+      }
+      items.forEach(update);
+      if (focused !== -1 && !root.contains(document.activeElement)) {
+        const left = [...rows.values()];
+        (left[focused] ?? left.at(-1) ?? input).focus();
+      }
+      list.hidden = !items.length;
+      list.setAttribute("aria-label", _("Files"));
+    },
 
-  /**
-   * Say the error of a file once more, and put the focus where something can be done about it.
-   *
-   * @param {Item} item
-   */
-  alert(item) {
-    this.#rows.get(item)?.alert();
-  }
+    /**
+     * Say something to those who do not see the list.
+     *
+     * @param {string} text
+     */
+    announce(text) {
+      status.textContent = text;
+    },
 
-  #place() {
-    removeCopies(this.#input);
-    const anchor = anchorOf(this.#input);
-    if (this.#root.parentNode !== anchor.parentNode) anchor.after(this.#root);
-  }
+    /**
+     * Show a sentence below the list; "" takes it away.
+     *
+     * @param {string} text
+     */
+    note(text) {
+      notice.textContent = text;
+    },
+
+    /**
+     * Say the error of a file once more, and put the focus where something can be done about it.
+     *
+     * @param {Item} item
+     */
+    alert(item) {
+      rows.get(item)?.alert();
+    },
+  };
 }

@@ -62,7 +62,7 @@ test("a connection that stalls is replaced, also while it waits for the answer",
 
 test("what the store does not allow is said at once", async () => {
   fail(error(403, "AccessDenied"));
-  await assert.rejects(bring(parcel()), { status: 403, refused: false, message: /did not accept/ });
+  await assert.rejects(bring(parcel()), { status: 403, refused: false, message: /store refused/ });
   assert.equal(server.count("PUT"), 1);
 });
 

@@ -145,11 +145,11 @@ test("cancelling an upload takes the submit back", async () => {
   const seen = submits(form);
   choose(fileInput(), file("a"), file("b"));
   buttons(form)[0].click();
-  assert.match(form.textContent, /as soon as the uploads are done/);
+  assert.match(form.textContent, /when the uploads are done/);
   document.querySelector("[aria-label='Cancel: a']").click();
   await fake.finish();
   assert.equal(seen.length, 0);
-  assert.doesNotMatch(form.textContent, /as soon as the uploads are done/);
+  assert.doesNotMatch(form.textContent, /when the uploads are done/);
 });
 
 test("a double click on a form whose files are uploaded is one submit, until something is edited", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connections, Pool } from "../src/queue.js";
+import { connections, createPool } from "../src/queue.js";
 
 const rest = () => new Promise((resolve) => setTimeout(resolve));
 
@@ -16,7 +16,7 @@ function works(pool) {
 }
 
 test("a few at once, then in the order in which they came", async () => {
-  const { started, ends, run } = works(new Pool(3));
+  const { started, ends, run } = works(createPool(3));
   const all = ["a", "b", "c", "d", "e"].map((name) => run(name));
   await rest();
   assert.deepEqual(started, ["a", "b", "c"]);
@@ -31,7 +31,7 @@ test("a few at once, then in the order in which they came", async () => {
 });
 
 test("what belongs to an earlier file goes first, in its own order", async () => {
-  const { started, ends, run } = works(new Pool(1));
+  const { started, ends, run } = works(createPool(1));
   const all = [run("first"), run("late 1", { order: 2 }), run("early 1", { order: 1 }), run("early 2", { order: 1 })];
   for (const name of ["first", "early 1", "early 2", "late 1"]) {
     await rest();
@@ -58,7 +58,7 @@ test("a small file is not stuck behind the parts of large ones, on six connectio
 });
 
 test("failed work gives its place back", async () => {
-  const pool = new Pool(1, 1);
+  const pool = createPool(1, 1);
   for (let count = 0; count < 3; count += 1)
     await assert.rejects(
       pool.run(() => Promise.reject(new Error("no")), { large: true }),
@@ -68,7 +68,7 @@ test("failed work gives its place back", async () => {
 });
 
 test("who waits no more leaves the queue, and takes no place along", async () => {
-  const pool = new Pool(1);
+  const pool = createPool(1);
   const { ends, run, started } = works(pool);
   const first = run("first");
   const abort = new AbortController();

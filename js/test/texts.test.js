@@ -56,12 +56,12 @@ test("every text in the source is translated, and nothing else", () => {
       ...readFileSync(new URL(name, sources), "utf8").matchAll(/\b(?:_|gettext_noop)\(\s*"([^"]+)"/g),
     ])
     .map(([, msgid]) => msgid);
-  const { languages, messages } = readCatalog();
-  assert.deepEqual(languages, ["de", "es", "fr"]);
-  assert.deepEqual(Object.keys(messages).sort(), [...new Set(used)].sort());
-  for (const [msgid, texts] of Object.entries(messages))
-    for (const text of texts) {
-      assert.ok(text, `"${msgid}" is not translated to every language`);
-      assert.equal(text.includes("{status}"), msgid.includes("{status}"), msgid);
-    }
+  const { en, ...translations } = readCatalog();
+  assert.deepEqual(en, [...new Set(used)].sort());
+  assert.deepEqual(Object.keys(translations), ["de", "es", "fr"]);
+  for (const [language, texts] of Object.entries(translations))
+    en.forEach((msgid, index) => {
+      assert.ok(texts[index], `"${msgid}" is not translated to "${language}"`);
+      assert.equal(texts[index].includes("{status}"), msgid.includes("{status}"), msgid);
+    });
 });

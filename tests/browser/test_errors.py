@@ -154,7 +154,7 @@ def test_expired_request_fails_and_is_tried_again_with_a_new_one(
         patch.setattr("s3upload.backends.s3.presigning.PRESIGNED_AGE", -60)
         page.choose(make_file())
         (row,) = page.wait_for_states("failed", timeout=PATIENCE)
-    assert row.error in (CONNECTION, "The file store did not accept the file (code 403).")
+    assert row.error in (CONNECTION, "The file store refused the file (403).")
     page.press("Try again")
     page.wait_for_states("done")
     page.submit()
@@ -289,7 +289,7 @@ def test_session_that_has_ended_is_said_and_the_upload_goes_on_after_the_login(
     client.logout()
     page.choose(make_file())
     (row,) = page.wait_for_states("failed")
-    assert row.error == "Perhaps you are signed out. Sign in again in another tab."
+    assert row.error == "Please sign in again in another tab."
     assert row.buttons == ["Try again", "Remove"]
 
     sign_in(page.chrome, page.address, admin_user)

@@ -135,7 +135,7 @@ def test_store_that_is_down_is_said_and_the_rest_goes_on_later(
     open_form(page)
     page.choose(film.path)
     (row,) = page.wait_for_states("failed", timeout=60)
-    assert row.error == "The file store did not accept the file (code 503)."
+    assert row.error == "The file store refused the file (503)."
     assert row.buttons == ["Try again", "Remove"]
     arrived = {request.part for request in line.parts if request.status == 200}
     asked = len(line.requests)
@@ -176,7 +176,7 @@ def test_refusal_is_said_at_once(page: Page, line: Proxy, store: S3Store, clip: 
     page.choose(clip.path)
     page.chrome.wait_for(".s3upload__file[data-state=failed], .s3upload__file[data-state=refused]")
 
-    assert page.row().error == "The file store did not accept the file (code 403)."
+    assert page.row().error == "The file store refused the file (403)."
     assert len(fault.requests) == 1
 
 

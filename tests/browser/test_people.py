@@ -89,7 +89,7 @@ def test_roles_and_names_tell_what_is_there(page: Page, make_file: MAKE) -> None
         element = page.chrome.find(f".s3upload {selector}")
         return element.aria_role, element.accessible_name
 
-    assert told("[role=list]") == ("list", "Chosen files")
+    assert told("[role=list]") == ("list", "Files")
     assert told("[role=list] > *")[0] == "listitem"
     assert told("progress") == ("progressbar", "report.bin")
     assert told("button:last-child") == ("button", "Cancel: report.bin")
@@ -109,7 +109,7 @@ def test_waiting_submit_is_told(page: Page, make_file: MAKE) -> None:
     page.submit()
 
     note = page.chrome.find(".s3upload__note")
-    assert note.text == "The form is sent as soon as the uploads are done."
+    assert note.text == "The form is sent when the uploads are done."
     assert note.aria_role == "status"
 
 
@@ -155,7 +155,7 @@ def test_german_page_speaks_german(page: Page, make_file: MAKE, settings) -> Non
     assert row.meta.startswith("1,5 MB · ")
     assert row.buttons == ["Abbrechen"]
     page.submit()
-    assert page.chrome.find(".s3upload__note").text == "Das Formular wird gesendet, sobald alles hochgeladen ist."
+    assert page.chrome.find(".s3upload__note").text == "Das Formular wird nach dem Hochladen gesendet."
     page.press("Abbrechen")
     page.hurry()
     page.choose(make_file("Bericht.bin", BIG + 1))

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("filesystem_store")]
 
 FORM = "/forms/document/"
 NOTE = "document.querySelector('.s3upload__note').textContent"
-HELD = "The form is sent as soon as the uploads are done."
+HELD = "The form is sent when the uploads are done."
 BIG = 2_000_000
 
 
