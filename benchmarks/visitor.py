@@ -30,7 +30,7 @@ TYPE = "application/octet-stream"
 WHOLE = 16 * 1024**2
 """Bytes up to which the script of s3upload sends a file whole, and tells its checksum beforehand."""
 
-FIRST, TOGETHER = 5, 2
+FIRST, TOGETHER = 5, 16
 """Parts that the script of s3upload has signed in its first request, and in every further one."""
 
 

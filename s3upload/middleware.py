@@ -89,7 +89,7 @@ def prepare(request: HttpRequest) -> None:
 
     Until somebody looks at the form, nothing is read: a view can still set upload handlers, or read the stream.
     """
-    if "_post" in vars(request):
+    if hasattr(request, "_post"):
         # Middleware further out has looked already.
         claim(request)
     else:
@@ -98,7 +98,7 @@ def prepare(request: HttpRequest) -> None:
 
 def uploads_of(request: HttpRequest) -> RequestUploads | None:
     """Return the uploads of a request; ``None`` when it has none, or nobody has looked at its form."""
-    return vars(request).get("s3upload")
+    return getattr(request, "s3upload", None)
 
 
 def finish(uploads: RequestUploads, response: HttpResponseBase) -> None:

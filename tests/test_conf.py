@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.test import override_settings
 from django.urls import set_script_prefix
 
@@ -40,6 +41,25 @@ def test_setting_is_read_when_it_is_used(name: str) -> None:
     with override_settings(**{f"S3UPLOAD_{name}": "changed"}):
         assert getattr(conf, name) == "changed"
     assert getattr(conf, name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_default_is_forgotten_when_the_setting_changes(name: str, settings: Any, monkeypatch: Any) -> None:
+    full_name = f"S3UPLOAD_{name}"
+    assert getattr(conf, name) == DEFAULTS[name]
+    monkeypatch.setattr(django_settings, full_name, "patched", raising=False)
+    assert getattr(conf, name) == "patched"
+    monkeypatch.undo()
+    assert getattr(conf, name) == DEFAULTS[name]
+    setattr(settings, full_name, "set")
+    assert getattr(conf, name) == "set"
+    with override_settings():
+        delattr(django_settings, full_name)
+        assert getattr(conf, name) == DEFAULTS[name]
+    assert getattr(conf, name) == "set"
+    delattr(settings, full_name)
+    assert getattr(conf, name) == DEFAULTS[name]
+    assert full_name not in dir(django_settings)
 
 
 def test_misspelt_setting_is_an_attribute_error() -> None:

@@ -7,9 +7,12 @@ import { unless } from "./retry.js";
 /** Parts on the wire at the same time. */
 const ABREAST = 5;
 
-/** Parts that are made ready before there is a connection for them, and how many in one request. */
-const AHEAD = 4;
-const TOGETHER = 2;
+/**
+ * Parts that are made ready in one request, and how many may be ready before there is a connection for them. Each
+ * request costs the server as much as forty signatures; while so many parts are read, four others wait to be sent.
+ */
+const TOGETHER = 16;
+const AHEAD = TOGETHER + 4;
 
 /**
  * @typedef {import("./deliver.js").Parcel & {number: number, loaded: number, etag?: string, checksum?: string}} Part
