@@ -19,7 +19,7 @@ from tests.proxy import Proxy
 
 CLOCK = (Path(__file__).parent / "clock.js").read_text()
 
-TIMEOUT = 60
+TIMEOUT = 300
 """Seconds that an upload may take."""
 
 PART_SIZE = 16 * 1024**2
@@ -57,7 +57,8 @@ class Line(contextlib.ExitStack):
         self.speed = speed
         self.round_trip = round_trip
         self.bucket = stage.create_bucket()
-        self._proxies: list[Proxy] = []
+        self.proxies: list[Proxy] = []
+        """Before the store, and before each site, in the order of their start; none on loopback."""
         self._sites: dict[str, str] = {}
         self.store = self._before(stage.account.endpoint_url)
 
@@ -73,7 +74,7 @@ class Line(contextlib.ExitStack):
 
     def renew(self) -> None:
         """Let no upload have the connections of the one before."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.sever()
 
     def _before(self, address: str) -> str:
@@ -81,7 +82,7 @@ class Line(contextlib.ExitStack):
             return address
         proxy = self.enter_context(Proxy(address))
         proxy.speed, proxy.round_trip = self.speed, self.round_trip
-        self._proxies.append(proxy)
+        self.proxies.append(proxy)
         return proxy.address
 
 
@@ -166,6 +167,11 @@ def _put(line: Line, _size: int) -> dict[str, Any]:
     return {"url": _signed(line, "put_object", Key=f"put-{uuid.uuid4().hex}")}
 
 
+def _put_and_post(line: Line, _size: int) -> dict[str, Any]:
+    key = f"put-{uuid.uuid4().hex}"
+    return {"url": _signed(line, "put_object", Key=key), "key": key}
+
+
 def _parts(line: Line, size: int) -> dict[str, Any]:
     key = f"parts-{uuid.uuid4().hex}"
     client = line.stage.account.client()
@@ -192,4 +198,5 @@ UPPY = Way(
     **PLAIN,
 )
 PUT = Way(title="one bare PUT", script="put", options=_put, **PLAIN)
+PUT_AND_POST = Way(title="one bare PUT, then the form", script="put", options=_put_and_post, **PLAIN)
 PARTS = Way(title=f"bare parts of 16 MiB, {ABREAST} at a time", script="parts", options=_parts, **PLAIN)
