@@ -6,17 +6,20 @@ STORE ?= filesystem
 # Tests wait more than they work; each worker has its own servers and browser.
 WORKERS ?= 3
 PYTEST_ARGS ?=
+# Figures to measure, such as "render start-up"; all without.
+FIGURES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 LOCALSTACK := .venv-localstack
 DEMO := .venv-demo
 DEMO_PYTHON := $(DEMO)/bin/python
+BENCH := .venv-bench
 MSGFMT := msgfmt --check --check-accelerators
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint audit types js locales check-locales docs pytest coverage load defences bundle \
-        demo packages clean
+.PHONY: help test check lint audit types js locales check-locales docs pytest coverage load defences bench \
+        bundle demo packages clean
 
 help: ## Say what the targets do
 	@echo "usage: make TARGET"
@@ -88,6 +91,10 @@ load: packages $(VENV)/.made ## Two thousand uploads while the store refuses one
 defences: packages $(VENV)/.made $(LOCALSTACK)/.made ## Take each defence out in turn, and see its test fail
 	$(BIN)/python -m tests.defences
 
+# The checkout stands first in the path: it is what is measured.
+bench: packages $(BENCH)/.made ## What uploads cost, beside the peers; for the documentation (FIGURES="render start-up")
+	$(BENCH)/bin/python -m benchmarks $(FIGURES)
+
 # --- what they need -------------------------------------------------------------------------
 
 packages:
@@ -109,10 +116,15 @@ $(DEMO)/.made: setup.cfg pyproject.toml
 	$(DEMO)/bin/pip install -q -e '.[demo]'
 	@touch $@
 
+$(BENCH)/.made: setup.cfg pyproject.toml benchmarks/requirements.txt | $(VENV)/.made
+	@.ci/make-venv $(PYTHON) $(BENCH)
+	$(BIN)/uv pip install -q --python $(BENCH)/bin/python -e '.[test]' -r benchmarks/requirements.txt
+	@touch $@
+
 js/node_modules/.made: js/package.json js/package-lock.json | packages
 	npm --prefix js ci --no-audit --no-fund
 	@touch $@
 
 clean: ## Remove what the targets made; the packages of the system stay
-	rm -rf $(VENV) $(LOCALSTACK) $(DEMO) .tox .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(LOCALSTACK) $(DEMO) $(BENCH) .tox .mypy_cache .pytest_cache .ruff_cache \
 	  build dist *.egg-info js/node_modules docs/_build demo/data .coverage*

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,10 @@ class Figure:
     :param slug: names its files, and says on the command line that it alone is wanted.
     :param title: a heading.
     :param unit: of the samples: ``"ms"``, ``"s"``, ``"MB/s"``, ``"MiB"``, ``"calls"``, ``"bytes"``.
-    :param note: what a reader must know to judge it: how it was measured, and why a target is missed.
+    :param note: what a reader must know to judge it: how it was measured. Why a target is missed stands in
+        ``benchmarks.reasons``.
     :param axis: what the columns are where it is a curve (``"size of the file, MB"``); empty for a table.
+    :param base: the row that the table compares the others with; empty where nothing is to be compared.
     """
 
     slug: str
@@ -42,6 +46,7 @@ class Figure:
     unit: str
     note: str = ""
     axis: str = ""
+    base: str = ""
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By row (the title of a variant, mostly), then by column; of a curve, each column reads as a number."""
     targets: list[Target] = field(default_factory=list)
@@ -52,6 +57,16 @@ class Figure:
     def median(self, row: str, column: str) -> float:
         return median(self.samples[row][column])
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of all rows, in the order in which they were measured."""
+        return list(dict.fromkeys(column for row in self.samples.values() for column in row))
+
+    def has(self, target: Target) -> bool:
+        """Return whether what the target compares was measured: not everything is, in a quick run."""
+        cells = [target.cell, *([target.base] if target.base else [])]
+        return all(column in self.samples.get(row, {}) for row, column in cells)
+
     def reached(self, target: Target) -> float:
         """Return the value that is compared with the target's limit."""
         value = self.median(*target.cell)
@@ -60,3 +75,20 @@ class Figure:
     def meets(self, target: Target) -> bool:
         value = self.reached(target)
         return value >= target.limit if target.at_least else value <= target.limit
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it; samples with as many digits as say something."""
+        samples = {
+            row: {column: [float(f"{sample:.5g}") for sample in taken] for column, taken in columns.items()}
+            for row, columns in self.samples.items()
+        }
+        return asdict(self) | {"samples": samples}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Figure:
+        return cls(**value | {"targets": [_target(**target) for target in value["targets"]]})
+
+
+def _target(cell: Iterable[str], base: Iterable[str] | None, **rest: Any) -> Target:
+    # JSON knows no tuples.
+    return Target(cell=tuple(cell), base=tuple(base) if base else None, **rest)

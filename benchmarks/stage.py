@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from typing import Any
 from tests.servers.base import S3Account, free_port, in_background
 
 from .site.meter import PATH as METER
+from .variants import VARIANTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,13 +45,11 @@ class Reading:
     :param cpu: seconds that the worker has computed since its start.
     :param peak: bytes of memory that it had at most, since the last reset.
     :param rss: bytes that it has now.
-    :param calls: to the store, by operation; counted with ``BENCH_CALLS`` only.
     """
 
     cpu: float
     peak: int
     rss: int
-    calls: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,12 @@ class Stage(contextlib.ExitStack):
             if found := page.get("Contents"):
                 client.delete_objects(Bucket=name, Delete={"Objects": [{"Key": item["Key"]} for item in found]})
 
+    def clear(self, bucket: str) -> None:
+        """Remove what was uploaded, into this bucket or on disk."""
+        self.empty_bucket(bucket)
+        for variant in VARIANTS:
+            shutil.rmtree(self.folder / variant, ignore_errors=True)
+
     def storage_options(self, bucket: str, **more: Any) -> dict[str, Any]:
         """
         Return the OPTIONS of an S3 storage in a bucket.
@@ -150,6 +156,23 @@ class Stage(contextlib.ExitStack):
             **more,
         }
 
+    def run(self, module: str, variant: str, *arguments: str, options: dict[str, Any] | None = None) -> Any:
+        """
+        Run a module of the site in a process of a variant's own, to its end.
+
+        :param module: below ``benchmarks.site``.
+        :returns: what it prints, which is JSON.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.site.{module}", *arguments],
+            cwd=ROOT,
+            env=self.environ(variant, options, BENCH_BEGUN=repr(time.monotonic())),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
     @contextlib.contextmanager
     def site(
         self,
@@ -165,8 +188,7 @@ class Stage(contextlib.ExitStack):
 
         :param variant: a name in ``benchmarks.variants.VARIANTS``.
         :param options: of its S3 storage, see `storage_options`; without, a store that nobody is to ask.
-        :param environ: further variables: ``BENCH_CALLS="1"`` counts calls to the store, ``BENCH_STATIC="1"`` serves
-            the static files, ``BENCH_NO_MIDDLEWARE="1"`` leaves the variant's middleware out.
+        :param environ: further variables: ``BENCH_STATIC="1"`` serves the static files.
         """
         port = free_port()
         module = f"benchmarks.site.{'asgi' if is_async else 'wsgi'}:application"

@@ -17,7 +17,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    *([VARIANT.middleware] if VARIANT.middleware and "BENCH_NO_MIDDLEWARE" not in os.environ else []),
+    *([VARIANT.middleware] if VARIANT.middleware else []),
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

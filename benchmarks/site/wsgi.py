@@ -12,8 +12,6 @@ if "BENCH_STATIC" in os.environ:
     from django.contrib.staticfiles.handlers import StaticFilesHandler
 
     django_application = StaticFilesHandler(django_application)
-if "BENCH_CALLS" in os.environ:
-    meter.count_calls()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
