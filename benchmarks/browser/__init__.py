@@ -12,8 +12,10 @@ from benchmarks.figures import Figure, Target
 from benchmarks.stage import Stage
 from tests.conftest import Chrome
 
-from .scripts import bundle_uppy, sizes, static
+from .scripts import bundle_uppy, sizes, static, uppy_version
 from .ways import PARTS, PUT, PUT_AND_POST, S3FILE, S3FILE_COPY, S3UPLOAD, UPPY, Line, Way, Window
+
+VERSIONS = {"Uppy, S3 plugin": uppy_version()}
 
 SLUGS = ("browser-answer", "browser-upload", "browser-line", "browser-script")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 from importlib.util import find_spec
@@ -34,6 +35,13 @@ def bundle_uppy() -> bytes:
         _run(_program("npm"), "--prefix", str(ROOT / "js"), "ci", "--no-audit", "--no-fund")
     options = ["--bundle", "--minify", "--format=iife", "--global-name=uppy", "--legal-comments=none"]
     return _run(str(ESBUILD), str(UPPY / "index.js"), *options)
+
+
+def uppy_version() -> str:
+    """Return the version of Uppy's S3 plugin that is bundled."""
+    packages = json.loads((UPPY / "package-lock.json").read_text())["packages"]
+    version: str = packages["node_modules/@uppy/aws-s3"]["version"]
+    return version
 
 
 def sizes(script: bytes) -> dict[str, int]:
