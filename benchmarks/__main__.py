@@ -11,7 +11,7 @@ from . import report, results
 from .figures import Figure
 from .stage import Stage
 
-MODULES = ["uploads", "pages", "start_up", "passing", "clean_up"]
+MODULES = ["uploads", "pages", "start_up", "passing", "clean_up", "browser"]
 """Those that measure, in the order of the documentation; see `benchmarks.stage` for what they have."""
 
 

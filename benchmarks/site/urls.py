@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import views
+from . import uppy, views
 
 urlpatterns = [
     path("", views.upload),
@@ -8,4 +8,6 @@ urlpatterns = [
     path("wide/<int:inputs>/", views.wide),
     path("body/", views.body),
     path("form/", views.form_data),
+    path("uppy/", uppy.upload),
+    path("uppy/sign/", uppy.sign),
 ]
