@@ -143,7 +143,8 @@ def test_the_visitor_sends_as_the_script_does() -> None:
 
     assert (constant("multipart", "ABREAST"), constant("multipart", "TOGETHER")) == (FIRST, TOGETHER)
     assert constant("file", "WHOLE") == WHOLE
-    assert list(batches(list(range(1, 9)))) == [[1, 2, 3, 4, 5], [6, 7], [8]]
+    assert [len(numbers) for numbers in batches(list(range(1, 40)))] == [5, 16, 16, 2]
+    assert sum(batches(list(range(1, 40))), []) == list(range(1, 40))
 
 
 def test_a_form_is_as_long_as_it_says() -> None:

@@ -12,7 +12,7 @@ const ABREAST = 5;
  * request costs the server as much as forty signatures; while so many parts are read, four others wait to be sent.
  */
 const TOGETHER = 16;
-const AHEAD = TOGETHER + 4;
+const AHEAD = 20;
 
 /**
  * @typedef {import("./deliver.js").Parcel & {number: number, loaded: number, etag?: string, checksum?: string}} Part
