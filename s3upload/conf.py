@@ -41,12 +41,14 @@ class Setting:
         self.name = f"S3UPLOAD_{name}"
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
+        # Where Django remembers what it has found, and forgets it as soon as a setting changes. Without that, one that
+        # the site has not set costs an exception each time.
         known = vars(settings)
-        if self.name not in known:
-            # Where Django remembers what it has found, and forgets it as soon as a setting changes. Without that, one
-            # that the site has not set costs an exception each time.
-            known[self.name] = getattr(settings, self.name, self.default)
-        return known[self.name]
+        try:
+            return known[self.name]
+        except KeyError:
+            found = known[self.name] = getattr(settings, self.name, self.default)
+            return found
 
 
 class Settings:

@@ -311,7 +311,6 @@ def test_connections_and_patience_are_those_of_the_script() -> None:
         "STALL": 30_000,
         "REVIVAL": 5000,
         "ABREAST": 5,
-        "AHEAD": 20,
         "TOGETHER": 16,
     }
     assert "connections = createPool(6, 5);" in JS["queue"]

@@ -21,9 +21,10 @@ export const digest = async (data) =>
 
 /**
  * @param {Blob} blob  a file, or a part of one, that fits into memory
+ * @param {import("./queue.js").Claim} [claim]  to read it
  * @returns {Promise<string>} its SHA-256, in base64
  */
-export const checksumOf = (blob) =>
+export const checksumOf = (blob, claim) =>
   readers.run(async () => {
     /** @type {ReadableStreamBYOBReader} */
     let reader;
@@ -50,7 +51,7 @@ export const checksumOf = (blob) =>
     const sum = await digest(new Uint8Array(buffer, 0, size));
     free.push(buffer);
     return sum;
-  });
+  }, claim);
 
 /**
  * @param {Blob} blob

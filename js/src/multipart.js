@@ -8,15 +8,15 @@ import { unless } from "./retry.js";
 const ABREAST = 5;
 
 /**
- * Parts that are made ready in one request, and how many may be ready before there is a connection for them. Each
- * request costs the server as much as forty signatures; while so many parts are read, four others wait to be sent.
+ * Parts that are read while others are sent, and at most signed in one request. Each request costs the server as much as
+ * forty signatures.
  */
 const TOGETHER = 16;
-const AHEAD = 20;
 
 /**
- * @typedef {import("./deliver.js").Parcel & {number: number, loaded: number, etag?: string, checksum?: string}} Part
- *   `loaded`: bytes of it that are there; `etag`: when all are
+ * @typedef {import("./deliver.js").Parcel & {number: number, loaded: number, etag?: string, checksum?: string,
+ *   reading?: Promise<void>, isRead?: boolean}} Part
+ *   `loaded`: bytes of it that are there; `etag`: when all are; `isRead`: when its checksum is known, if it has one
  *
  * @typedef {object} Options
  * @property {(path: string, question: object, options?: object) => Promise<any>} ask  the server
@@ -71,19 +71,25 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   }
 
   /**
-   * Have parts signed, all in one request; and read before, where each needs its checksum. What is sent is the file's
-   * own bytes: nothing of it is held here.
+   * Read a part, where the store wants its checksum. What is sent is the file's own bytes: nothing of it is held here.
+   *
+   * @param {Part} part
+   */
+  async function read(part) {
+    try {
+      if (checksum) part.checksum = await checksumOf(part.blob, patience);
+      part.isRead = true;
+    } catch (error) {
+      stop.abort(error);
+    }
+  }
+
+  /**
+   * Have parts signed, all in one request.
    *
    * @param {Part[]} some
-   * @param {boolean} [afresh]
    */
-  async function sign(some, afresh) {
-    if (checksum)
-      await Promise.all(
-        some.map(async (part) => {
-          if (!part.checksum || afresh) part.checksum = await checksumOf(part.blob);
-        }),
-      );
+  async function sign(some) {
     const question = {
       token,
       parts: some.map(({ number }) => number),
@@ -104,7 +110,11 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
       part.etag = await deliver(part, {
         ...patience,
         large: parts.length > 1,
-        sign: (_, afresh) => sign([part], afresh),
+        async sign(_, afresh) {
+          if (afresh) await read(part);
+          signal.throwIfAborted();
+          await sign([part]);
+        },
         onprogress(share) {
           part.loaded = share * part.blob.size;
           tell();
@@ -123,10 +133,15 @@ export async function sendParts(file, { token, part_size: size, checksum }, begu
   try {
     if (begun) await list();
     const waiting = missing();
-    for (let next = ABREAST; waiting.length; next = TOGETHER) {
-      const some = waiting.splice(0, next);
-      while (open.size + some.length > ABREAST + AHEAD) await Promise.race(open);
+    while (waiting.length) {
+      const near = waiting.slice(0, TOGETHER);
+      for (const part of near) part.reading ??= read(part);
+      while (open.size >= ABREAST) await Promise.race(open);
+      // One for each connection that is free, and whatever else has been read by then.
+      await Promise.all(near.slice(0, ABREAST - open.size).map(({ reading }) => reading));
       signal.throwIfAborted();
+      const unread = near.findIndex(({ isRead }) => !isRead);
+      const some = waiting.splice(0, unread < 0 ? near.length : unread);
       await sign(some);
       for (const part of some) {
         const going = sendPart(part).finally(() => open.delete(going));

@@ -61,5 +61,5 @@ export const connections = createPool(6, 5);
 /** The files that go in parts at the same time: each holds some parts in memory. */
 export const files = createPool(2);
 
-/** The files that are read as a whole at the same time. */
+/** What is read at the same time: small files, which have no order, before the parts of large ones. */
 export const readers = createPool(2);

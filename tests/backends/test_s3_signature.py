@@ -21,6 +21,9 @@ PLACES = {
     "custom": {"endpoint_url": "http://127.0.0.1:9000"},
     "default-port": {"endpoint_url": "https://store.example:443"},
     "no-tls-default-port": {"endpoint_url": "http://store.example:80/"},
+    "capitals": {"endpoint_url": "https://Store.Example:9000"},
+    "zeros": {"endpoint_url": "https://store.example:0443"},
+    "ipv6": {"endpoint_url": "http://[::1]:9000"},
     "path": {"endpoint_url": "https://store.example/s3/"},
     "virtual": {"endpoint_url": "https://store.example", "config": {"s3": {"addressing_style": "virtual"}}},
     "aws": {},
@@ -28,6 +31,10 @@ PLACES = {
     "frankfurt": {"region_name": "eu-central-1", "config": {"s3": {"addressing_style": "virtual"}}},
     "accelerated": {"config": {"s3": {"use_accelerate_endpoint": True}}},
     "dual-stack": {"region_name": "eu-west-1", "config": {"s3": {"use_dualstack_endpoint": True}}},
+    "outpost": {
+        "region_name": "us-west-2",
+        "bucket": "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01234567890123456/accesspoint/uploads",
+    },
     "access-point": {
         "region_name": "eu-west-1",
         "bucket": "arn:aws:s3:eu-west-1:123456789012:accesspoint/uploads",
@@ -112,7 +119,7 @@ def assert_same(url: str, expected: str) -> None:
 
 @pytest.mark.parametrize("token", [None, "a session/token+=="])
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("name", sorted(PLACES.keys() - {"access-point"}))  # of which boto3 signs no forms
+@pytest.mark.parametrize("name", sorted(PLACES.keys() - {"access-point", "outpost"}))  # of which boto3 signs no forms
 def test_form_is_boto3s(monkeypatch: pytest.MonkeyPatch, name: str, key: str, token: str | None) -> None:
     client, bucket, signer = place(name, token)
     fields = {"Content-Type": "text/plain", "x-amz-checksum-algorithm": "SHA256"}
@@ -169,6 +176,21 @@ def test_credentials_that_change_are_asked_for_each_time() -> None:
     assert "AKID" in first
     assert "OTHER" in second
     assert parse_qs(urlsplit(second).query)["X-Amz-Security-Token"] == ["token"]
+
+
+def test_access_key_may_have_slashes() -> None:
+    client: Any = boto3.client(
+        "s3",
+        endpoint_url="http://127.0.0.1:9000",
+        region_name="eu-west-1",
+        aws_access_key_id="AK/ID/1",
+        aws_secret_access_key="secret",
+        config=Config(signature_version="s3v4"),
+    )
+    url = Signer(client, "uploads", Credentials("AK/ID/1", "secret")).put("k", {}, {}, 60)
+    [credential] = parse_qs(urlsplit(url).query)["X-Amz-Credential"]
+    assert credential.startswith("AK/ID/1/")
+    assert credential.endswith("/eu-west-1/s3/aws4_request")
 
 
 def test_clock_is_that_of_the_machine() -> None:

@@ -47,6 +47,8 @@ class S3Backend(Backend):
     def __init__(self, storage: S3Storage) -> None:
         super().__init__(storage)
         self._lock = Lock()
+        # By bucket: what a storage says of its bucket is asked each time.
+        self._signers: dict[str, Signer] = {}
 
     @property
     def bucket(self) -> str:
@@ -73,8 +75,13 @@ class S3Backend(Backend):
     @property
     def signer(self) -> Signer:
         """What signs the requests of browsers."""
+        bucket = self.bucket
         with self._lock:
-            return self._signer
+            if bucket not in self._signers:
+                # The session was made with some.
+                credentials = cast("Credentials", self._session.get_credentials())
+                self._signers[bucket] = Signer(self._presigner, bucket, credentials)
+            return self._signers[bucket]
 
     @cached_property
     def _session(self) -> Session:
@@ -92,12 +99,6 @@ class S3Backend(Backend):
     def _presigner(self) -> S3Client:
         public = getattr(self.storage, "public_endpoint_url", None) or conf.PUBLIC_ENDPOINT_URL
         return make_client(self.storage, self._session, public) if public else self._client
-
-    @cached_property
-    def _signer(self) -> Signer:
-        # The session was made with some.
-        credentials = cast("Credentials", self._session.get_credentials())
-        return Signer(self._presigner, self.bucket, credentials)
 
     # What the store can do
 

@@ -15,8 +15,9 @@ import hmac
 import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 """Ports that browsers leave out of the ``Host`` that they send."""
 
 
@@ -42,10 +43,11 @@ class Signer:
         self._credentials = credentials
         url = urlsplit(client.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"}))
         self._origin = f"{url.scheme}://{url.netloc}"
-        self._host = url.netloc.removesuffix(DEFAULT_PORTS[url.scheme])
+        self._host = _host_of(url)
         self._path = url.path.removesuffix("k")
         [credential] = parse_qs(url.query)["X-Amz-Credential"]
-        self._region = credential.split("/")[2]
+        # An access key of some stores has slashes as well.
+        *_key, _date, self._region, self._service, _end = credential.split("/")
 
     def put(self, key: str, query: dict[str, str], headers: dict[str, str], age: int) -> str:
         """
@@ -56,7 +58,7 @@ class Signer:
         :param headers: what the browser has to send, and nothing else of what S3 gives a meaning to.
         :param age: seconds after which it is worth nothing.
         """
-        scope = _Scope(self._credentials, self._region)
+        scope = _Scope(self._credentials, self._region, self._service)
         signed = {"host": self._host} | {name.lower(): " ".join(value.split()) for name, value in headers.items()}
         names = ";".join(sorted(signed))
         parameters = query | {
@@ -85,7 +87,7 @@ class Signer:
         :param conditions: further ones of the policy.
         :param age: seconds after which it is worth nothing.
         """
-        scope = _Scope(self._credentials, self._region)
+        scope = _Scope(self._credentials, self._region, self._service)
         fields = fields | {
             "key": key,
             "x-amz-algorithm": ALGORITHM,
@@ -106,20 +108,28 @@ class Signer:
 class _Scope:
     """Who signs, when, and for where."""
 
-    def __init__(self, credentials: Credentials, region: str) -> None:
-        frozen = credentials.get_frozen_credentials()
+    def __init__(self, credentials: Credentials, region: str, service: str) -> None:
+        # No variable holds the secret: error reports show variables.
+        access_key, self._secret, self.session_token = credentials.get_frozen_credentials()[:3]
         self.now = _now()
         self.time = self.now.strftime("%Y%m%dT%H%M%SZ")
-        self.session_token: str | None = frozen.token
-        self.name = f"{self.time[:8]}/{region}/s3/aws4_request"
-        self.credential = f"{frozen.access_key}/{self.name}"
-        self._secret = frozen.secret_key
+        self.name = f"{self.time[:8]}/{region}/{service}/aws4_request"
+        self.credential = f"{access_key}/{self.name}"
 
     def sign(self, text: str) -> str:
-        key = f"AWS4{self._secret}".encode()
-        for part in self.name.split("/"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        return hmac.digest(key, text.encode(), "sha256").hex()
+        return reduce(_digest, [*self.name.split("/"), text], f"AWS4{self._secret}".encode()).hex()
+
+
+def _digest(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+def _host_of(url: SplitResult) -> str:
+    # As browsers send it: in lower case, without user and password, and without the port that the scheme stands for.
+    host = url.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return host if url.port in (None, DEFAULT_PORTS[url.scheme]) else f"{host}:{url.port}"
 
 
 def _now() -> datetime:
