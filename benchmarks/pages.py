@@ -11,6 +11,8 @@ from .variants import VARIANTS
 
 OURS, STOCK = VARIANTS["s3upload"].title, VARIANTS["s3storage"].title
 
+AGAIN = f"{OURS}, again within the second"
+
 INPUTS = [1, 3, 10, 30, 100]
 
 SLUGS = ("render", "html", "asgi-form")
@@ -30,7 +32,9 @@ def rendering(stage: Stage) -> list[Figure]:
         unit="ms",
         base=STOCK,
         axis="file inputs",
-        note="CPU for making the form and its HTML, in a process that does nothing else.",
+        note="CPU for making the form and its HTML, in a process that does nothing else. What s3upload signs for a "
+        "field it remembers for the second in which it was signed. It is made to forget that before each form, and "
+        "the targets are judged by this; the row “again within the second” has the forms that find it.",
         targets=[
             Target(
                 text=f"rendering {count} input{'s' if count > 1 else ''}",
@@ -66,6 +70,8 @@ def rendering(stage: Stage) -> list[Figure]:
             stock = stock or answer
             for count, rendered in answer.items():
                 time.add(title, count, rendered["seconds"] * 1000)
+                if "again" in rendered:
+                    time.add(AGAIN, count, rendered["again"] * 1000)
                 if answer is not stock:
                     length.add(title, count, (rendered["bytes"] - stock[count]["bytes"]) / int(count))
     return [time, length]
@@ -78,7 +84,8 @@ def asgi_form(stage: Stage) -> Figure:
         title="CPU of a form under ASGI",
         unit="ms",
         base=STOCK,
-        note="One uvicorn worker; a view that is no coroutine, which Django runs in a thread.",
+        note="One uvicorn worker; a view that is no coroutine, which Django runs in a thread. "
+        "Before each request s3upload is made to forget what it has signed in that second, as above.",
         targets=[Target(text="form GET under ASGI", cell=(OURS, column), base=(STOCK, column), limit=1.2)],
     )
     for number in range(2 * stage.rounds):
