@@ -98,13 +98,28 @@ def test_the_report_says_what_is_missed_and_why(monkeypatch: pytest.MonkeyPatch)
     figure.targets = [target(1, base="theirs")]
     kept = results.Results(machine={}, versions={}, date="", figures=[figure])
     text = report.fragments(kept)["targets.inc"]
-    assert "- 4.000\n     - missed\n" in text
+    assert "- 4.000\n     - 1\n     - missed\n" in text
     assert "**Missed: a target.** It has to." in text
 
 
 def test_tables_compare_with_the_row_they_name() -> None:
     figure = replace(figure_of(ours=[8], theirs=[2]), base="theirs")
     assert "8 (4.00)" in report.as_text([figure])
+
+
+def test_tables_show_the_spread_and_how_many_samples_there_are() -> None:
+    figure = figure_of(ours=[8, 9, 7], theirs=[2, 2, 2])
+    figure.add("ours", "2", 5)
+    text = report.fragments(results.Results(machine={}, versions={}, date="", figures=[figure]))["figures.inc"]
+    assert "Medians of 3 samples, and the least and greatest, in ms." in text
+    assert "   * - ours\n     - | 8\n       | 7–9\n     - | 5\n       | 1 sample\n" in text
+    assert "   * - theirs\n     - 2\n     - –\n" in text
+
+
+def test_targets_show_what_the_least_and_greatest_samples_reach() -> None:
+    figure = figure_of(ours=[8, 9, 7], theirs=[2, 2, 20])
+    figure.targets = [target(1, base="theirs")]
+    assert "4.000 [3.500–4.500]" in report.as_text([figure])
 
 
 def test_the_documentation_shows_the_samples_that_are_kept() -> None:
