@@ -137,6 +137,17 @@ def test_reasons_are_of_targets_that_there_are() -> None:
     assert REASONS.keys() <= texts
 
 
+def test_each_missed_target_has_its_reason() -> None:
+    figures = results.Results.load().figures
+    missed = {
+        target.text
+        for figure in figures
+        for target in figure.targets
+        if figure.has(target) and not figure.meets(target)
+    }
+    assert missed <= REASONS.keys()
+
+
 def test_the_meter_tells_cpu_and_memory() -> None:
     before = json.loads(meter.read(reset=True))
     block = bytearray(os.urandom(32 * 1024**2))
