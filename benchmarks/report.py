@@ -65,9 +65,21 @@ def _machine(results: Results) -> str:
         ["Machine", ""],
         *([name, said] for name, said in results.machine.items()),
         *([name, version] for name, version in results.versions.items()),
-        ["date", results.date],
+        *_moments(results),
     ]
     return _list_table(rows)
+
+
+def _moments(results: Results) -> list[list[str]]:
+    """Return rows with commit and date: of each figure where they differ."""
+    moments = {(figure.commit, figure.date or results.date) for figure in results.figures}
+    if len(moments) > 1:
+        return [
+            [figure.title, ", ".join(filter(None, (figure.commit, figure.date or results.date)))]
+            for figure in results.figures
+        ]
+    commit, date = moments.pop() if moments else (results.commit, results.date)
+    return [*([["commit", commit]] if commit else []), ["date", date]]
 
 
 def _table(figure: Figure) -> list[list[str]]:

@@ -92,6 +92,40 @@ def test_figures_of_two_machines_are_not_mixed(tmp_path: Path) -> None:
     assert results.begin({}, afresh=True, path=path).figures == []
 
 
+def test_figures_of_two_versions_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    versions = results.packages() | {"boto3": "0.1"}
+    results.Results(machine=results.machine(), versions=versions, date="", figures=[figure_of(ours=[1])]).save(path)
+    with pytest.raises(results.OtherVersionsError, match="boto3"):
+        results.begin({}, afresh=False, path=path)
+    assert results.begin({}, afresh=True, path=path).figures == []
+
+
+def test_the_versions_of_a_figure_itself_count(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    now = results.begin({}, afresh=True, path=path)
+    now.take([figure_of(ours=[1])], ["a-figure"])
+    now.save(path)
+    assert [figure.slug for figure in results.begin({}, afresh=False, path=path).figures] == ["a-figure"]
+    now.figures[0].versions["Django"] = "0.1"
+    now.save(path)
+    with pytest.raises(results.OtherVersionsError, match="Django"):
+        results.begin({}, afresh=False, path=path)
+
+
+def test_figures_keep_when_and_from_which_commit_they_were_measured() -> None:
+    kept = results.Results(machine={}, versions={"Python": "3"}, date="2026-01-01", commit="aaaaaaa")
+    kept.take(
+        [replace(figure_of(ours=[1]), slug=slug, title=slug) for slug in ("first", "second")], ["first", "second"]
+    )
+    text = report.fragments(kept)["machine.inc"]
+    assert "   * - commit\n     - aaaaaaa\n   * - date\n     - 2026-01-01\n" in text
+    kept.date, kept.commit = "2026-01-02", "bbbbbbb-dirty"
+    kept.take([replace(figure_of(ours=[1]), slug="second", title="second")], ["first", "second"])
+    text = report.fragments(kept)["machine.inc"]
+    assert "   * - first\n     - aaaaaaa, 2026-01-01\n   * - second\n     - bbbbbbb-dirty, 2026-01-02\n" in text
+
+
 def test_the_report_says_what_is_missed_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REASONS, "a target", "It has to.")
     figure = figure_of(ours=[8], theirs=[2])
