@@ -50,9 +50,11 @@ def rendering(stage: Stage) -> list[Figure]:
         title="HTML of a form, more than stock Django's, for each file input",
         unit="bytes",
         axis="file inputs",
+        note="The attributes of the inputs and, with s3upload, the script element that it puts beside each of them "
+        "are counted. What the form's media adds to a page, once, is not.",
         targets=[
             Target(
-                text=f"HTML more for each of {count} input{'s' if count > 1 else ''}, bytes",
+                text=f"HTML more for each of {count} input{'s' if count > 1 else ''}",
                 cell=(OURS, str(count)),
                 base=None,
                 limit=400,

@@ -135,7 +135,7 @@ def _known(figure: Figure) -> list[Target]:
 
 def _verdict(figure: Figure, target: Target) -> list[str]:
     if target.base is None:
-        against = figure.unit
+        against = "–"
     elif target.base[0] == target.cell[0]:
         against = f"{target.base[0]}, {target.base[1]}"
     else:
@@ -148,7 +148,7 @@ def _verdict(figure: Figure, target: Target) -> list[str]:
     least, greatest = said(min(taken)), said(max(taken))
     return [
         against,
-        f"{bound} {number(target.limit)}",
+        f"{bound} {number(target.limit)}" + (f" {figure.unit}" if target.base is None else ""),
         _lines(said(reached), f"{least}–{greatest}" if least != greatest else ""),
         str(len(taken)),
         "met" if figure.meets(target) else "missed",

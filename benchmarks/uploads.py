@@ -49,7 +49,8 @@ def upload_cpu(stage: Stage) -> Figure:
         base=PEER,
         note="The whole way of one file: the form is shown, the upload presigned where that is the variant's way, the "
         "form posted and the file saved. What the browser sends to the store by itself does not pass the worker, and "
-        "is not measured. One gunicorn worker.",
+        "is not measured. One gunicorn worker. s3upload deletes the pending object within this; s3file leaves its own "
+        "in the store.",
         targets=[
             Target(text="one upload of 0.1 MB", cell=(OURS, "0.1"), base=(PEER, "0.1"), limit=0.7),
             Target(text="one upload of 1000 MB", cell=(OURS, "1000"), base=(PEER, "1000"), limit=0.12),
@@ -146,7 +147,8 @@ def calls(stage: Stage) -> Figure:
         unit="calls",
         note="What the worker asks of the store, counted on the wire, when the form is posted: the file is validated "
         "and saved. Before that only s3upload asks anything, and only for files that are sent in parts: the upload "
-        "begins, and is completed.",
+        "begins, and is completed. s3upload deletes the pending objects with one of these calls; s3file leaves its "
+        "own in the store, to be removed by something else.",
         targets=[
             Target(text=f"calls to save a file: 2 and the delete, {column}", cell=(OURS, column), base=None, limit=3)
             for column in ("0.1 MB", "1000 MB", "5000 MB")
@@ -227,7 +229,8 @@ def workers(stage: Stage) -> Figure:
         axis="workers, and visitors at the same time",
         base=PEER,
         note="The whole way of each upload, by as many visitors at the same time as there are workers. Visitors and "
-        "store have the same processors as the workers: it ends to rise where these are all busy.",
+        "store have the same processors as the workers: it ends to rise where these are all busy. The visitors are "
+        "threads of one process, and may be what holds up the fastest variants.",
     )
     bucket = stage.create_bucket()
     each = 5 if stage.quick else 60
