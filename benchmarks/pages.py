@@ -6,12 +6,14 @@ import http.client
 from collections.abc import Iterator
 
 from .figures import Figure, Target
-from .stage import Site, Stage
+from .stage import Site, Stage, rotated
 from .variants import VARIANTS
 
 OURS, STOCK = VARIANTS["s3upload"].title, VARIANTS["s3storage"].title
 
 AGAIN = f"{OURS}, again within the second"
+
+MEASURED = ["s3storage", "s3file", "s3upload"]
 
 INPUTS = [1, 3, 10, 30, 100]
 
@@ -64,18 +66,19 @@ def rendering(stage: Stage) -> list[Figure]:
     )
     arguments = ["20" if stage.quick else "1000", *map(str, INPUTS)]
     for number in range(2 * stage.rounds):
-        stock = {}
-        for variant in ("s3storage", "s3file", "s3upload"):
+        answers = {}
+        for variant in rotated(MEASURED, number):
             stage.say(f"{time.slug}: round {number + 1}, {variant}")
             title = VARIANTS[variant].title
-            answer = stage.run("run_rendering", variant, *arguments)
-            stock = stock or answer
+            answer = answers[variant] = stage.run("run_rendering", variant, *arguments)
             for count, rendered in answer.items():
                 time.add(title, count, rendered["seconds"] * 1000)
                 if "again" in rendered:
                     time.add(AGAIN, count, rendered["again"] * 1000)
-                if answer is not stock:
-                    length.add(title, count, (rendered["bytes"] - stock[count]["bytes"]) / int(count))
+        for variant in ("s3file", "s3upload"):
+            for count, stock in answers["s3storage"].items():
+                more = answers[variant][count]["bytes"] - stock["bytes"]
+                length.add(VARIANTS[variant].title, count, more / int(count))
     return [time, length]
 
 
@@ -91,7 +94,7 @@ def asgi_form(stage: Stage) -> Figure:
         targets=[Target(text="form GET under ASGI", cell=(OURS, column), base=(STOCK, column), limit=1.2)],
     )
     for number in range(2 * stage.rounds):
-        for variant in ("s3storage", "s3file", "s3upload"):
+        for variant in rotated(MEASURED, number):
             stage.say(f"{figure.slug}: round {number + 1}, {variant}")
             with stage.site(variant, is_async=True) as site:
                 _get(site, 5 if stage.quick else 20)

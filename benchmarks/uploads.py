@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.proxy import Proxy, Request
 
 from .figures import Figure, Target
-from .stage import Site, Stage
+from .stage import Site, Stage, rotated
 from .variants import VARIANTS
 from .visitor import Visitor
 
@@ -62,7 +62,7 @@ def upload_cpu(stage: Stage) -> Figure:
     with _sites(stage, VARIANTS, bucket) as sites:
         for number in range(stage.rounds):
             for size in sizes:
-                for site in sites:
+                for site in rotated(sites, number):
                     if size > 1000 and site.variant != "s3upload":
                         continue
                     stage.say(f"{figure.slug}: round {number + 1}, {size} MB, {site.variant}")
@@ -96,7 +96,7 @@ def files_cpu(stage: Stage) -> Figure:
     with _sites(stage, VARIANTS, bucket) as sites:
         for number in range(stage.rounds):
             for count, repetitions in _counts(stage).items():
-                for site in sites:
+                for site in rotated(sites, number):
                     stage.say(f"{figure.slug}: round {number + 1}, {count} files, {site.variant}")
                     seconds = _cpu_of_visits(site, repetitions, size=SMALL, count=count)
                     figure.add(VARIANTS[site.variant].title, str(count), seconds * 1000)
@@ -126,7 +126,7 @@ def files_wall(stage: Stage) -> Figure:
     with Proxy(stage.account.endpoint_url) as line, _sites(stage, IN_STORE, bucket, line) as sites:
         for number in range(stage.rounds):
             for count in _counts(stage):
-                for site in sites:
+                for site in rotated(sites, number):
                     stage.say(f"{figure.slug}: round {number + 1}, {count} files, {site.variant}")
                     visitor = Visitor(site)
                     line.round_trip = 0
@@ -207,7 +207,7 @@ def memory(stage: Stage) -> Figure:
     bucket = stage.create_bucket()
     for number in range(min(stage.rounds, 3)):
         for column, path in ((saved, "/"), (read, "/read/")):
-            for variant in VARIANTS:
+            for variant in rotated(VARIANTS, number):
                 stage.say(f"{figure.slug}: round {number + 1}, {column}, {variant}")
                 with stage.site(variant, stage.storage_options(bucket)) as site:
                     visitor = Visitor(site, path)
@@ -236,7 +236,7 @@ def workers(stage: Stage) -> Figure:
     each = 5 if stage.quick else 60
     for number in range(stage.rounds):
         for count in (1, 2) if stage.quick else (1, 2, 4):
-            for variant in VARIANTS:
+            for variant in rotated(VARIANTS, number):
                 stage.say(f"{figure.slug}: round {number + 1}, {count} workers, {variant}")
                 with stage.site(variant, stage.storage_options(bucket), workers=count) as site:
                     _visit_together(site, count, 10 * count)

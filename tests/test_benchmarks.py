@@ -17,7 +17,7 @@ from benchmarks.__main__ import MODULES
 from benchmarks.figures import Figure, Target
 from benchmarks.reasons import REASONS
 from benchmarks.site import meter
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, rotated
 from benchmarks.visitor import FIRST, TOGETHER, WHOLE, Visitor, batches, blocks, multipart
 from tests.servers.base import S3Account
 
@@ -254,6 +254,10 @@ def test_a_figure_that_there_is_not_is_named() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "there is no rendr" in done.stderr
+
+
+def test_each_round_begins_with_another_variant() -> None:
+    assert [rotated("abc", number) for number in (0, 1, 5)] == [list("abc"), list("bca"), list("cab")]
 
 
 def test_no_two_benchmarks_have_one_name() -> None:

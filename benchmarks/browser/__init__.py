@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Figure, Target
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, rotated
 from tests.conftest import Chrome
 
 from .scripts import bundle_uppy, sizes, static, uppy_version
@@ -162,9 +162,7 @@ def _in_turn(stage: Stage, window: Window, line: Line, ways: tuple[Way, ...], pa
         window.upload(way, path, line)
     for round_ in range(stage.rounds):
         _clear(stage, line, size)
-        # Another one begins each time.
-        first = round_ % len(ways)
-        for way in ways[first:] + ways[:first]:
+        for way in rotated(ways, round_):
             times = window.upload(way, path, line)
             stage.say(f"{size / MB:.0f} MB, {way.title}: {times.upload:.3f} s, {times.answer:.3f} s")
             yield way, times
