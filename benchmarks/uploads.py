@@ -75,7 +75,7 @@ def upload_cpu(stage: Stage) -> Figure:
 
 
 def _add_floor(figure: Figure, stage: Stage, bucket: str, size: float) -> None:
-    repetitions = 2 if stage.quick or size > 100 else 20
+    repetitions = 2 if stage.quick else 20
     options = stage.storage_options(bucket)
     arguments = [str(round(size * MB)), str(repetitions)]
     figure.add(FLOOR, f"{size:g}", stage.run("run_floor", "s3storage", *arguments, options=options))
