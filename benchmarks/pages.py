@@ -64,7 +64,7 @@ def rendering(stage: Stage) -> list[Figure]:
             for count in (1, 10, 100)
         ],
     )
-    arguments = ["20" if stage.quick else "1000", *map(str, INPUTS)]
+    arguments = ["20" if stage.quick else "500", *map(str, INPUTS)]
     for number in range(2 * stage.rounds):
         answers = {}
         for variant in rotated(MEASURED, number):

@@ -46,7 +46,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
         ],
     )
     # The first start compiles, and warms the cache of the file system.
-    for number in range(-1, 2 if stage.quick else 4 * stage.rounds):
+    for number in range(-1, 2 if stage.quick else 3 * stage.rounds):
         for variant, named in rotated(VARIANTS.items(), number):
             stage.say(f"{time.slug}: round {number + 1}, {variant}")
             answer = stage.run("run_start", variant)
