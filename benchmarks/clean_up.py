@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .figures import Figure
 from .stage import Stage
 
-COUNTS = {10: 5, 100: 5, 1_000: 5, 10_000: 3, 100_000: 1}
+COUNTS = {10: 5, 100: 5, 1_000: 3, 10_000: 2, 100_000: 1}
 """Pending objects, and rounds at most: many objects even out what differs."""
 
 WALL, CPU = "time", "CPU of the command"
@@ -27,14 +27,15 @@ def measure(stage: Stage) -> Iterator[Figure]:
         axis="pending objects",
         note="All are listed, and removed a thousand at a time. The class behind the command is told that all of them "
         "are old: the command takes none that is younger than a day. A store on loopback that does not wait for a "
-        "disk.",
+        "disk. 1,000 objects are removed in three rounds at most, 10,000 in two, and 100,000 in one.",
     )
     memory = Figure(
         slug="clean-up-memory",
         title="Rise of memory during the clean-up",
         unit="MiB",
         axis="pending objects",
-        note="The peak of the resident set, less what the process had before the first list.",
+        note="The peak of the resident set, less what the process had before the first list. In as many "
+        "rounds as above.",
     )
     bucket = stage.create_bucket()
     stage.account.client().put_bucket_acl(Bucket=bucket, ACL="public-read-write")

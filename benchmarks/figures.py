@@ -50,6 +50,10 @@ class Figure:
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """By row (the title of a variant, mostly), then by column; of a curve, each column reads as a number."""
     targets: list[Target] = field(default_factory=list)
+    date: str = ""
+    """When it was measured; with the versions and the commit, see `benchmarks.results.Results.take`."""
+    commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
 
     def add(self, row: str, column: str, sample: float) -> None:
         self.samples.setdefault(row, {}).setdefault(column, []).append(sample)

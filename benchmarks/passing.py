@@ -32,7 +32,7 @@ def measure(stage: Stage) -> Iterator[Figure]:
     )
     for number in range(stage.rounds):
         stage.say(f"{figure.slug}: round {number + 1}")
-        for name, taken in stage.run("run_requests", "s3upload", "3" if stage.quick else "60").items():
+        for name, taken in stage.run("run_requests", "s3upload", "3" if stage.quick else "40").items():
             for row, how in ((WITH, "with"), (WITHOUT, "without")):
                 for seconds in taken[how]:
                     figure.add(row, name, seconds * 1e6)

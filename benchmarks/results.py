@@ -28,6 +28,10 @@ class OtherMachineError(Exception):
     """Raised when figures of two machines would stand side by side."""
 
 
+class OtherVersionsError(Exception):
+    """Raised when figures of different versions of what was measured would stand side by side."""
+
+
 @dataclass(kw_only=True)
 class Results:
     """
@@ -36,19 +40,24 @@ class Results:
     :param machine: what it is, by what is said of it.
     :param versions: of what was measured, by name.
     :param date: of the last run.
+    :param commit: of the last run, see `commit`.
     """
 
     machine: dict[str, str]
     versions: dict[str, str]
     date: str
+    commit: str = ""
     figures: list[Figure] = field(default_factory=list)
 
     def take(self, figures: Iterable[Figure], order: list[str]) -> None:
         """
-        Put figures in the place of those that have their slugs.
+        Put figures that were measured just now in the place of those that have their slugs.
 
         :param order: of all slugs.
         """
+        figures = list(figures)
+        for figure in figures:
+            figure.date, figure.commit, figure.versions = self.date, self.commit, dict(self.versions)
         by_slug = {figure.slug: figure for figure in [*self.figures, *figures] if figure.slug in order}
         self.figures = sorted(by_slug.values(), key=lambda figure: order.index(figure.slug))
 
@@ -70,12 +79,21 @@ def begin(versions: dict[str, str], *, afresh: bool, path: Path = PATH) -> Resul
     :param versions: of what only some benchmarks use.
     :param afresh: whether everything is measured, and what was is forgotten.
     :raises OtherMachineError: when there are figures of another machine.
+    :raises OtherVersionsError: when there are figures of other versions.
     """
-    now = Results(machine=machine(), versions=packages() | versions, date=f"{datetime.now(UTC):%Y-%m-%d}")
+    now = Results(
+        machine=machine(), versions=packages() | versions, date=f"{datetime.now(UTC):%Y-%m-%d}", commit=commit()
+    )
     if not afresh and path.exists():
         before = Results.load(path)
         if before.machine != now.machine:
             raise OtherMachineError(f"{path.name} is of another machine ({before.machine}): measure everything")
+        for figure in before.figures:
+            had = figure.versions or before.versions
+            if differing := sorted(name for name in had | now.versions if had.get(name) != now.versions.get(name)):
+                raise OtherVersionsError(
+                    f"{figure.slug} in {path.name} has other versions of {', '.join(differing)}: measure everything"
+                )
         now.figures = before.figures
     return now
 
@@ -90,6 +108,15 @@ def machine() -> dict[str, str]:
         "memory": f"{memory / 1024**3:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
     }
+
+
+def commit() -> str:
+    """Return the commit of the checkout, with a mark when it has changes; empty where there is no saying."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def packages() -> dict[str, str]:

@@ -17,16 +17,18 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.servers.base import S3Account, free_port, in_background
 
 from .site.meter import PATH as METER
 from .variants import VARIANTS
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 
@@ -214,6 +216,13 @@ class Stage(contextlib.ExitStack):
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def rotated(items: Iterable[T], number: int) -> list[T]:
+    """Return items in the order of a round: another one begins each time."""
+    listed = list(items)
+    first = number % len(listed)
+    return listed[first:] + listed[:first]
 
 
 OFFLINE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .figures import Figure, Target
-from .stage import Stage
+from .stage import Stage, rotated
 from .variants import VARIANTS
 
 OURS, STOCK = VARIANTS["s3upload"].title, VARIANTS["s3storage"].title
@@ -46,8 +46,8 @@ def measure(stage: Stage) -> Iterator[Figure]:
         ],
     )
     # The first start compiles, and warms the cache of the file system.
-    for number in range(-1, 2 if stage.quick else 4 * stage.rounds):
-        for variant, named in VARIANTS.items():
+    for number in range(-1, 2 if stage.quick else 3 * stage.rounds):
+        for variant, named in rotated(VARIANTS.items(), number):
             stage.say(f"{time.slug}: round {number + 1}, {variant}")
             answer = stage.run("run_start", variant)
             if number < 0:

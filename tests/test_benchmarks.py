@@ -17,7 +17,7 @@ from benchmarks.__main__ import MODULES
 from benchmarks.figures import Figure, Target
 from benchmarks.reasons import REASONS
 from benchmarks.site import meter
-from benchmarks.stage import Stage
+from benchmarks.stage import Stage, rotated
 from benchmarks.visitor import FIRST, TOGETHER, WHOLE, Visitor, batches, blocks, multipart
 from tests.servers.base import S3Account
 
@@ -92,19 +92,68 @@ def test_figures_of_two_machines_are_not_mixed(tmp_path: Path) -> None:
     assert results.begin({}, afresh=True, path=path).figures == []
 
 
+def test_figures_of_two_versions_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    versions = results.packages() | {"boto3": "0.1"}
+    results.Results(machine=results.machine(), versions=versions, date="", figures=[figure_of(ours=[1])]).save(path)
+    with pytest.raises(results.OtherVersionsError, match="boto3"):
+        results.begin({}, afresh=False, path=path)
+    assert results.begin({}, afresh=True, path=path).figures == []
+
+
+def test_the_versions_of_a_figure_itself_count(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    now = results.begin({}, afresh=True, path=path)
+    now.take([figure_of(ours=[1])], ["a-figure"])
+    now.save(path)
+    assert [figure.slug for figure in results.begin({}, afresh=False, path=path).figures] == ["a-figure"]
+    now.figures[0].versions["Django"] = "0.1"
+    now.save(path)
+    with pytest.raises(results.OtherVersionsError, match="Django"):
+        results.begin({}, afresh=False, path=path)
+
+
+def test_figures_keep_when_and_from_which_commit_they_were_measured() -> None:
+    kept = results.Results(machine={}, versions={"Python": "3"}, date="2026-01-01", commit="aaaaaaa")
+    kept.take(
+        [replace(figure_of(ours=[1]), slug=slug, title=slug) for slug in ("first", "second")], ["first", "second"]
+    )
+    text = report.fragments(kept)["machine.inc"]
+    assert "   * - commit\n     - aaaaaaa\n   * - date\n     - 2026-01-01\n" in text
+    kept.date, kept.commit = "2026-01-02", "bbbbbbb-dirty"
+    kept.take([replace(figure_of(ours=[1]), slug="second", title="second")], ["first", "second"])
+    text = report.fragments(kept)["machine.inc"]
+    assert "   * - first\n     - aaaaaaa, 2026-01-01\n   * - second\n     - bbbbbbb-dirty, 2026-01-02\n" in text
+
+
 def test_the_report_says_what_is_missed_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REASONS, "a target", "It has to.")
     figure = figure_of(ours=[8], theirs=[2])
     figure.targets = [target(1, base="theirs")]
     kept = results.Results(machine={}, versions={}, date="", figures=[figure])
     text = report.fragments(kept)["targets.inc"]
-    assert "- 4.000\n     - missed\n" in text
+    assert "- 4.000\n     - 1\n     - missed\n" in text
     assert "**Missed: a target.** It has to." in text
 
 
 def test_tables_compare_with_the_row_they_name() -> None:
     figure = replace(figure_of(ours=[8], theirs=[2]), base="theirs")
     assert "8 (4.00)" in report.as_text([figure])
+
+
+def test_tables_show_the_spread_and_how_many_samples_there_are() -> None:
+    figure = figure_of(ours=[8, 9, 7], theirs=[2, 2, 2])
+    figure.add("ours", "2", 5)
+    text = report.fragments(results.Results(machine={}, versions={}, date="", figures=[figure]))["figures.inc"]
+    assert "Medians of 3 samples, and the least and greatest, in ms." in text
+    assert "   * - ours\n     - | 8\n       | 7–9\n     - | 5\n       | 1 sample\n" in text
+    assert "   * - theirs\n     - 2\n     - –\n" in text
+
+
+def test_targets_show_what_the_least_and_greatest_samples_reach() -> None:
+    figure = figure_of(ours=[8, 9, 7], theirs=[2, 2, 20])
+    figure.targets = [target(1, base="theirs")]
+    assert "4.000 [3.500–4.500]" in report.as_text([figure])
 
 
 def test_the_documentation_shows_the_samples_that_are_kept() -> None:
@@ -120,6 +169,17 @@ def test_each_curve_has_its_plot() -> None:
 def test_reasons_are_of_targets_that_there_are() -> None:
     texts = {target.text for figure in results.Results.load().figures for target in figure.targets}
     assert REASONS.keys() <= texts
+
+
+def test_each_missed_target_has_its_reason() -> None:
+    figures = results.Results.load().figures
+    missed = {
+        target.text
+        for figure in figures
+        for target in figure.targets
+        if figure.has(target) and not figure.meets(target)
+    }
+    assert missed <= REASONS.keys()
 
 
 def test_the_meter_tells_cpu_and_memory() -> None:
@@ -194,6 +254,10 @@ def test_a_figure_that_there_is_not_is_named() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "there is no rendr" in done.stderr
+
+
+def test_each_round_begins_with_another_variant() -> None:
+    assert [rotated("abc", number) for number in (0, 1, 5)] == [list("abc"), list("bca"), list("cab")]
 
 
 def test_no_two_benchmarks_have_one_name() -> None:

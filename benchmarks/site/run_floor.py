@@ -20,20 +20,23 @@ def main() -> None:
     client = default_storage.connection.meta.client
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
-        client.upload_fileobj(file, bucket, "pending")
-    _save(client, bucket)
+        client.upload_fileobj(file, bucket, "uploaded")
+    # Uploaded once, however large it is.
+    pending = [f"pending-{number}" for number in range(1 + repetitions)]
+    for key in pending:
+        client.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": "uploaded"})
+    _save(client, bucket, pending.pop())
     begun = time.process_time()
-    for _ in range(repetitions):
-        _save(client, bucket)
+    for key in pending:
+        _save(client, bucket, key)
     used = time.process_time() - begun
     sys.stdout.write(json.dumps(used / repetitions * 1000))
 
 
-def _save(client, bucket: str) -> None:
-    client.head_object(Bucket=bucket, Key="pending")
-    client.copy_object(Bucket=bucket, Key="stored", CopySource={"Bucket": bucket, "Key": "pending"})
-    # Not the pending one, which the next round needs.
-    client.delete_object(Bucket=bucket, Key="stored")
+def _save(client, bucket: str, key: str) -> None:
+    client.head_object(Bucket=bucket, Key=key)
+    client.copy_object(Bucket=bucket, Key=f"stored-{key}", CopySource={"Bucket": bucket, "Key": key})
+    client.delete_object(Bucket=bucket, Key=key)
 
 
 if __name__ == "__main__":
