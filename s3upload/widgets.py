@@ -38,22 +38,6 @@ POLICY = "data-s3upload-policy"
 ATTRIBUTES = {ENDPOINT, ON, POLICY}
 
 
-class InputAttributes(dict[str, Any]):
-    """
-    The attributes of an input that uploads.
-
-    Templates, which go through its items, get ours as one: the loop in Django's template makes each further attribute
-    as dear as a signature, and a page may have a hundred inputs.
-    """
-
-    def items(self) -> Any:
-        if not self.keys() >= ATTRIBUTES:
-            return super().items()
-        others = [(name, value) for name, value in super().items() if name not in ATTRIBUTES]
-        start = f'{ENDPOINT}="{escape(self[ENDPOINT])}" {ON}="{escape(self[ON])}" {POLICY}'
-        return [*others, (SafeString(start), escape(self[POLICY]))]
-
-
 def install() -> None:
     """Give Django's classes the methods of this module; again makes no difference."""
     for cls, methods in METHODS.items():
@@ -151,7 +135,6 @@ def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | 
     rendered = context["widget"]["attrs"]
     policy = policy_for(self, name, rendered.get("accept"))
     if takes_uploads(policy.storage):
-        rendered = context["widget"]["attrs"] = InputAttributes(rendered)
         rendered[ENDPOINT] = conf.endpoint_url
         rendered[ON] = conf.UPLOAD_ON
         rendered[POLICY] = policy.sign()
@@ -163,7 +146,9 @@ def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | 
 def render(
     self: FileInput, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
 ) -> SafeString:
-    html = super(FileInput, self).render(name, value, attrs, renderer)
+    context = self.get_context(name, value, attrs)
+    context["widget"]["attrs"] = _in_one(context["widget"]["attrs"])
+    html: SafeString = self._render(self.template_name, context, renderer)  # type: ignore[attr-defined]
     if POLICY not in html:
         return html
     # Before the tokens: it fails where "collectstatic" was not run, and error reports show variables.
@@ -187,6 +172,17 @@ def render(
         ),
     )
     return html + kept + script
+
+
+def _in_one(attributes: dict[str, Any]) -> dict[str, Any]:
+    # For the template, whose loop makes each further attribute as dear as a signature. Whoever asks for the context
+    # has them one by one.
+    if not attributes.keys() >= ATTRIBUTES:
+        return attributes
+    others = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
+    start = f'{ENDPOINT}="{escape(attributes[ENDPOINT])}" {ON}="{escape(attributes[ON])}" {POLICY}'
+    # Escaped above.
+    return {**others, SafeString(start): attributes[POLICY]}  # nosec B703
 
 
 def media(self: FileInput) -> Media:
