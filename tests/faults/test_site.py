@@ -15,6 +15,7 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
+from s3upload.backends.s3 import signature
 from s3upload.exceptions import Forged, StoreUnavailable
 from s3upload.files import DirectUploadedFile
 from tests.conftest import S3Store
@@ -71,6 +72,7 @@ def put_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
     for module in (botocore.auth, botocore.signers):
         monkeypatch.setattr(module, "get_current_datetime", now)
+    monkeypatch.setattr(signature, "_now", lambda: now(remove_tzinfo=False))
     monkeypatch.setattr(signing, "time", SimpleNamespace(time=lambda: time.time() + seconds))
 
 
