@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 RENDERING = (
-    "Of what is above stock Django, a third is Django's template for attributes, which gets one more for all of ours; "
-    "a third is the signature, of which a page needs one for each field; the rest is finding out what a field allows. "
-    "A text that is made for all pages of a second would save the signature, but only on sites that show a page more "
-    "than once a second: that was tried, and taken out again."
+    "What is above stock Django is one more attribute in Django's template, the signature of each field's policy, "
+    "finding out what the field allows and, once for a form, the script's element. Remembering signed policies for a "
+    "second was tried, and taken out again: it would save something only where a page is shown more than once a second."
 )
 
 PASSING = (
@@ -48,8 +47,8 @@ REASONS = {
         "Up to 16 MiB a file is one request, above it is parts: the upload begins, is listed and completed, three more "
         "calls to the store, and sixty parts are signed in five requests to the site, because each signature has the "
         "checksum of its part, and no browser should read a gigabyte before the first byte is sent. With addresses for "
-        "two parts in each request it was three times as much. From there on it grows with the parts, by about "
-        "0.2 ms for each; one PUT of 1000 MB would cost what 0.1 MB costs, and could neither go on after a lost "
+        "two parts in each request it was more than twice as much. From there on it grows with the parts, by less than "
+        "0.3 ms for each; one PUT of 1000 MB would cost what 0.1 MB costs, and could neither go on after a lost "
         "connection nor use a slow line better."
     ),
     "form post, 50 files, 20 ms per call to the store": (

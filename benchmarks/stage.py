@@ -135,14 +135,12 @@ class Stage(contextlib.ExitStack):
 
         :param more: what differs, such as the ``endpoint_url`` of a proxy.
         """
-        return {
+        return OFFLINE | {
             "bucket_name": bucket,
             "endpoint_url": self.account.endpoint_url,
             "access_key": self.account.access_key,
             "secret_key": self.account.secret_key,
             "region_name": self.account.region,
-            "addressing_style": "path",
-            "signature_version": "s3v4",
             **more,
         }
 
