@@ -7,6 +7,7 @@ program, an environment) fails the test that needs it; nothing is skipped.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import uuid
@@ -123,9 +124,12 @@ class S3Store:
     def remove(self) -> None:
         for key in self.keys():
             self.client.delete_object(Bucket=self.bucket, Key=key)
-        uploads = self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())
-        for upload in uploads:
-            self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        # A page that was left may be aborting its upload just now: LocalStack then answers one of the two with
+        # an internal error, or the upload is gone already.
+        client = self.account.client(retries={"total_max_attempts": 5})
+        for upload in client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ()):
+            with contextlib.suppress(client.exceptions.NoSuchUpload):
+                client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         self.client.delete_bucket(Bucket=self.bucket)
 
 
