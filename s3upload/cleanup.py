@@ -23,6 +23,7 @@ from .backends.base import CLAIM_SUFFIX, Backend, Page, Pending
 from .checks import VALID
 from .conf import TOKEN_AGE, conf
 from .exceptions import Forged, StoreUnavailable, UploadGone
+from .scopes import keepers
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Summary:
     :param size: bytes of these objects.
     :param uploads: unfinished uploads that were removed; in a dry run, would be.
     :param younger: objects and uploads that are not old enough.
+    :param kept: those that are old enough, and left alone because an app wants them (see :mod:`s3upload.scopes`).
     :param failed: objects and uploads that could not be removed.
     :param foreign: records of uploads in place that this site has not signed, which are left alone.
     :param error: why the clean-up of this storage ended early; empty when it did not.
@@ -59,6 +61,7 @@ class Summary:
     size: int = 0
     uploads: int = 0
     younger: int = 0
+    kept: int = 0
     failed: int = 0
     foreign: int = 0
     error: str = ""
@@ -99,6 +102,15 @@ def clean_up(
         cleaning = CleanUp(name, backend, age, dry_run=dry_run, progress=progress)
         summaries.append(cleaning.run())
     return summaries
+
+
+def clean_up_records(age: timedelta = DEFAULT_AGE, *, dry_run: bool = False) -> list[str]:
+    """
+    Have the apps that keep an eye on uploads clean up what they remember; to be called after :func:`clean_up`.
+
+    :returns: what each of them has done, for people.
+    """
+    return [done for keeper in keepers() if (done := keeper.clean_up(age, dry_run=dry_run))]
 
 
 def in_hours(age: timedelta) -> str:
@@ -148,29 +160,34 @@ class CleanUp:
         return self.summary
 
     def _clean(self, page: Page) -> None:
-        old = self._old(page)
+        old, kept = self._old(page)
         removed, failed = (old, 0) if self.dry_run else self.backend.remove(old)
         uploads = sum(1 for one in removed if one.upload_id)
         self._count(
             objects=self.summary.objects + len(removed) - uploads,
             size=self.summary.size + sum(one.size for one in removed),
             uploads=self.summary.uploads + uploads,
-            younger=self.summary.younger + len(page.found) - len(old),
+            younger=self.summary.younger + len(page.found) - len(old) - len(kept),
+            kept=self.summary.kept + len(kept),
             failed=self.summary.failed + failed,
         )
 
-    def _old(self, page: Page) -> list[Pending]:
-        return [one for one in page.found if page.now - one.modified >= self.age]
+    def _old(self, page: Page) -> tuple[list[Pending], set[str]]:
+        """Return what is old enough, and the keys of what would be, if no app wanted it."""
+        old = [one for one in page.found if page.now - one.modified >= self.age]
+        keys = {one.key for one in old}
+        kept = {key for keeper in keepers() for key in keeper.kept(keys)} if keys else set()
+        return [one for one in old if one.key.removesuffix(CLAIM_SUFFIX) not in kept], kept
 
     def _clean_in_place(self, page: Page) -> None:
-        old = self._old(page)
+        old, wanted = self._old(page)
         claims = [one for one in old if _is_claim(one)]
         records = [one for one in old if not _is_claim(one)]
-        younger = sum(1 for one in page.found if not _is_claim(one)) - len(records)
+        younger = sum(1 for one in page.found if not _is_claim(one)) - len(records) - len(wanted)
         with ThreadPoolExecutor(max_workers=TOGETHER) as pool:
             settled = list(pool.map(self._settle, records))
-        kept = {record.key for record, is_over in zip(records, settled, strict=True) if not is_over}
-        self._count(younger=self.summary.younger + younger)
+        kept = wanted | {record.key for record, is_over in zip(records, settled, strict=True) if not is_over}
+        self._count(younger=self.summary.younger + younger, kept=self.summary.kept + len(wanted))
         if not self.dry_run:
             over = [record.key for record in records if record.key not in kept]
             # Of a claim without a record too: its token has expired.

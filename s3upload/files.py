@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import IO, Any, Self, cast
 
@@ -20,9 +21,11 @@ from django.db import connections, transaction
 from .backends import backend_named
 from .backends.base import Backend, Stat
 from .backends.filesystem import FileSystemBackend
-from .exceptions import StoreUnavailable, UnusableUpload, UploadChanged, UploadForeign, UploadGone
+from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadChanged, UploadForeign, UploadGone
+from .owners import outside_event_loop
 from .policy import ChosenFile
 from .reader import FIRST_READ, ObjectReader
+from .scopes import keeper_of
 from .tokens import Token
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,9 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     charset = None
     image: Any
     """Pillow's image, when a form's ``ImageField`` has looked at the file."""
+
+    saved_as: str | None = None
+    """The name that it was saved under already, when a form is sent twice and its keeper knows; else ``None``."""
 
     def __init__(
         self,
@@ -97,6 +103,11 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         _ = self.stat
 
     @property
+    def key(self) -> str:
+        """The name of the object below the storage's location."""
+        return self.saved_as or self.token.key
+
+    @property
     def size(self) -> int:
         """Bytes. The first look at it asks the store."""
         return self.stat.size
@@ -118,7 +129,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         stat = self.stat
         if stat.head is not None and stat.checksum is None:
             # Stores tell it of the whole object only, when that is asked for.
-            stat = self.backend.stat(self.token.key)
+            stat = self.backend.stat(self.key)
             if stat.etag != self.stat.etag:
                 raise UploadChanged("another ETag than was validated")
         return stat.checksum
@@ -140,7 +151,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         """The stream; made when first read."""
         if self._stream is None:
             stat = self.stat
-            reader = ObjectReader(partial(self.backend.read, self.token.key, stat.etag), stat.size, stat.head or b"")
+            reader = ObjectReader(partial(self.backend.read, self.key, stat.etag), stat.size, stat.head or b"")
             self._stream = cast("IO[Any]", io.BufferedReader(reader))
         return self._stream
 
@@ -178,7 +189,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     def _release(self) -> None:
         self._released = True
         # Another form may save in place what this one has copied: the lifecycle rule takes it unless that happens.
-        if not self.token.in_place:
+        if not (self.token.in_place or self.saved_as):
             self._uploads.discard(self)
 
     def keep_in_place(self, keep: Callable[[], object]) -> None:
@@ -213,8 +224,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         try:
             if not is_owner(self.token.owner):
                 raise UploadForeign("another owner")
-            has_head = self.chosen.has_signature and self.token.size
-            stat = self.backend.stat(self.token.key, FIRST_READ if has_head else 0)
+            stat = self._ask(self.token.key)
             # What is sent in parts has the type that the server began with.
             expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
             if stat.size != self.token.size or stat.content_type not in expected:
@@ -225,8 +235,29 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             logger.warning("an upload to %r can't be used: %s (%s)", self.token.field, error.code, error.detail)
             self._error = error
         else:
-            self._stat = stat
-            self.content_type = self.chosen.content_type
+            self._settle(stat)
+
+    def look_where_saved(self) -> None:
+        """Look at what it was saved as, when it is gone and a keeper knows: somebody has sent a form twice."""
+        if not (self.token.scope and isinstance(self._error, UploadGone)):
+            return
+        with suppress(UnusableUpload, Forged):
+            keeper = keeper_of(self.token.scope)
+            place = outside_event_loop(lambda: keeper.place_of(self.token)) if keeper is not None else None
+            if place is None:
+                return
+            stat = self._ask(place)
+            if stat.size == self.token.size:
+                self.saved_as, self._error = place, None
+                self._settle(stat)
+
+    def _ask(self, key: str) -> Stat:
+        has_head = self.chosen.has_signature and self.token.size
+        return self.backend.stat(key, FIRST_READ if has_head else 0)
+
+    def _settle(self, stat: Stat) -> None:
+        self._stat = stat
+        self.content_type = self.chosen.content_type
 
     @property
     def is_open_question(self) -> bool:
@@ -250,7 +281,7 @@ class LocalUploadedFile(DirectUploadedFile):
         Nobody says whether it was moved, so that is looked at when the request ends. After a request, the pending
         object stays.
         """
-        self._link = self.backend.link(self.token.key, self.stat.etag)
+        self._link = self.backend.link(self.key, self.stat.etag)
         self.release()
         return self._link
 
@@ -299,9 +330,12 @@ class RequestUploads:
         owns = self._owners.__contains__
         if len(open_questions) == 1:
             open_questions[0].look(owns)
-            return
-        with ThreadPoolExecutor(max_workers=min(len(open_questions), PARALLEL_STATS)) as pool:
-            list(pool.map(lambda file: file.look(owns), open_questions))
+        else:
+            with ThreadPoolExecutor(max_workers=min(len(open_questions), PARALLEL_STATS)) as pool:
+                list(pool.map(lambda file: file.look(owns), open_questions))
+        # Here, where the connections to the database are.
+        for file in open_questions:
+            file.look_where_saved()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Forms are copied with their files; the request that both belong to is the same.

@@ -48,7 +48,7 @@ def identities_of(request: HttpRequest) -> frozenset[str]:
     All of them count, since somebody may have got a session between choosing a file and posting the form, and under
     all keys of the site, since the token may be signed with an earlier one.
     """
-    candidates = _outside_event_loop(lambda: _candidates(request))
+    candidates = outside_event_loop(lambda: _candidates(request))
     # Only now: while the database was asked, an error page would have shown the key as well.
     known = frozenset(_digest(kind, value, key) for key in conf.secret_keys for kind, value in candidates)
     return known if _has_csrf_protection(conf.middleware) else known | {ANYONE}
@@ -82,7 +82,8 @@ def _has_csrf_protection(middleware: tuple[str, ...]) -> bool:
     return any(isinstance(cls, type) and issubclass(cls, CsrfViewMiddleware) for cls in classes)
 
 
-def _outside_event_loop(call: Callable[[], _T]) -> _T:
+def outside_event_loop(call: Callable[[], _T]) -> _T:
+    """Return what a function returns, which may ask the database."""
     # An async view may look at a file in the event loop, where Django lets nobody read a session from the database.
     try:
         asyncio.get_running_loop()

@@ -131,6 +131,7 @@ class Policy:
     :param max_size: the largest file, in bytes.
     :param accept: the input's ``accept`` attribute: media types, ``type/*`` and extensions, by comma; empty for any.
     :param extensions: extensions without dot, lower case, one of which is required; ``None`` for any.
+    :param scope: what else the upload is bound to, where somebody keeps an eye on it (see :mod:`s3upload.scopes`).
     """
 
     field: str
@@ -138,6 +139,7 @@ class Policy:
     max_size: int
     accept: str = ""
     extensions: tuple[str, ...] | None = None
+    scope: str = ""
 
     def sign(self) -> str:
         """
@@ -164,13 +166,13 @@ class Policy:
         if len(signed) > MAX_LENGTH:
             raise Forged
         try:
-            field, storage, max_size, accept, extensions = signing.loads(signed, salt=SALT, max_age=POLICY_AGE)
+            field, storage, max_size, accept, extensions, scope = signing.loads(signed, salt=SALT, max_age=POLICY_AGE)
         except signing.SignatureExpired as error:
             raise Expired from error
         except (signing.BadSignature, ValueError, TypeError):
             # Not "from" it: its message has the signature, and would stand in the log.
             raise Forged from None
-        return cls(field, storage, max_size, accept, None if extensions is None else tuple(extensions))
+        return cls(field, storage, max_size, accept, None if extensions is None else tuple(extensions), scope)
 
     def check(self, file: ChosenFile) -> None:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +20,12 @@ LARGEST_CHECKSUMMED_PART = 64 * 1024**2
 PARALLEL_BEGINS = 16
 
 
-def presign(policy: Policy, files: Iterable[ChosenFile], owner: str) -> list[dict[str, Any]]:
+def presign(
+    policy: Policy,
+    files: Iterable[ChosenFile],
+    owner: str,
+    granted: Callable[[list[Token]], object] = lambda tokens: None,
+) -> list[dict[str, Any]]:
     """
     Return, for each chosen file in order, a presigned request and its token, or why it is refused.
 
@@ -29,6 +34,7 @@ def presign(policy: Policy, files: Iterable[ChosenFile], owner: str) -> list[dic
     :param policy: the verified policy of the field.
     :param files: what the browser says of the files.
     :param owner: the identity that the tokens are for (see :mod:`s3upload.owners`).
+    :param granted: called with the tokens before anybody has them; what it raises ends the uploads.
     :returns: dicts as the wire has them: ``{"token", "method", "url", "fields"}``, ``{"token", "method", "url",
         "headers"}``, ``{"token", "method", "part_size"}`` or ``{"error"}``.
     :raises Forged: when the policy's storage takes no uploads (any more).
@@ -41,7 +47,14 @@ def presign(policy: Policy, files: Iterable[ChosenFile], owner: str) -> list[dic
     chosen = list(files)
     refusals = [_refusal(policy, file) for file in chosen]
     accepted = [file for file, refusal in zip(chosen, refusals, strict=True) if refusal is None]
-    begun = iter(_begun(backend, [_token_for(backend, policy, file, owner) for file in accepted]))
+    tokens = _begun(backend, [_token_for(backend, policy, file, owner) for file in accepted])
+    if tokens:
+        try:
+            granted(tokens)
+        except BaseException:
+            _abort(backend, tokens)
+            raise
+    begun = iter(tokens)
     # No variable holds what is signed: when one of them fails, error reports show variables.
     return [
         _answer(backend, next(begun), file) if refusal is None else refusal
@@ -72,6 +85,7 @@ def _token_for(backend: Backend, policy: Policy, file: ChosenFile, owner: str) -
         part_size=part_size,
         has_checksums=0 < part_size <= LARGEST_CHECKSUMMED_PART and can_check,
         in_place=in_place,
+        scope=policy.scope,
     )
 
 
@@ -88,13 +102,18 @@ def _begun(backend: Backend, tokens: list[Token]) -> list[Token]:
         if begin.exception() is None
     ]
     if failed is not None:
-        # Nobody will have their tokens.
-        for token in begun:
-            with suppress(StoreUnavailable):
-                backend.abort(token)
+        _abort(backend, begun)
         raise failed
     rest = iter(begun)
     return [next(rest) if token.part_size else token for token in tokens]
+
+
+def _abort(backend: Backend, tokens: list[Token]) -> None:
+    # Nobody will have these tokens.
+    for token in tokens:
+        if token.part_size:
+            with suppress(StoreUnavailable):
+                backend.abort(token)
 
 
 def _answer(backend: Backend, token: Token, file: ChosenFile) -> dict[str, Any]:

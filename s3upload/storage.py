@@ -81,7 +81,12 @@ class S3UploadStorage(S3Storage):
 
     def _has_in_place(self, upload: DirectUploadedFile, max_length: int | None) -> bool:
         key = upload.token.key
-        if not upload.token.in_place or upload.stays or (max_length is not None and len(key) > max_length):
+        if (
+            not upload.token.in_place
+            or upload.stays
+            or upload.saved_as
+            or (max_length is not None and len(key) > max_length)
+        ):
             return False
         source, target = cast("S3Backend", upload.backend), cast("S3Backend", backend_for(self))
         is_same_object = (source.bucket, source.full_key(key)) == (target.bucket, target.full_key(key))
@@ -104,7 +109,7 @@ class S3UploadStorage(S3Storage):
         source, target = upload.backend, cast("S3Backend", backend_for(self))
         if target.can_copy_from(source) and not self._compresses(parameters):
             is_marked = upload.token.in_place
-            target.copy_from(source, upload.token.key, upload.stat, cleaned_name, parameters, is_marked=is_marked)
+            target.copy_from(source, upload.key, upload.stat, cleaned_name, parameters, is_marked=is_marked)
         else:
             cleaned_name = super()._save(name, upload)
         upload.release()

@@ -50,6 +50,7 @@ class Token:
     :param part_size: bytes of its parts; 0 for a file that is sent in one request.
     :param has_checksums: whether each part comes with its checksum.
     :param in_place: whether the object is saved by taking its mark away, and not by a copy.
+    :param scope: that of the policy (see :mod:`s3upload.scopes`).
     """
 
     storage: str
@@ -63,6 +64,7 @@ class Token:
     part_size: int = 0
     has_checksums: bool = False
     in_place: bool = False
+    scope: str = ""
 
     @property
     def part_count(self) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ from .exceptions import (
 from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
+from .scopes import keeper_of
 from .tokens import SignedText, Token
 
 MAX_PARTS = 1000
@@ -86,16 +88,33 @@ def presign_view(request: HttpRequest) -> HttpResponse:
     body = _json(request, {"policy": str, "files": list})
     if len(body["files"]) > conf.max_files:
         raise TooLarge
-    files = [_chosen_file(file) for file in body["files"]]
-    policy = Policy.unsign(body["policy"])
-    if conf.AUTHORIZE is not None:
-        authorize = import_string(conf.AUTHORIZE)
-        try:
+    files = [chosen_file(file) for file in body["files"]]
+    return JsonResponse({"uploads": grant(request, Policy.unsign(body["policy"]), files)})
+
+
+def grant(request: HttpRequest, policy: Policy, files: Sequence[ChosenFile]) -> list[dict[str, Any]]:
+    """
+    Return what :func:`s3upload.presign.presign` does, if who asks may upload.
+
+    :param policy: verified.
+    :raises NotAllowed: when ``S3UPLOAD_AUTHORIZE`` or the keeper of the policy's scope says no.
+    """
+    keeper = keeper_of(policy.scope)
+    try:
+        if conf.AUTHORIZE is not None:
+            authorize = import_string(conf.AUTHORIZE)
             for file in files:
                 authorize(request, policy, file)
-        except PermissionDenied as error:
-            raise NotAllowed(str(error) or None) from error
-    return JsonResponse({"uploads": presign(policy, files, owner_of(request))})
+        if keeper is not None:
+            keeper.authorize(request, policy, files)
+    except InvalidRequest:
+        raise
+    except PermissionDenied as error:
+        raise NotAllowed(str(error) or None) from error
+    owner = owner_of(request)
+    if keeper is None:
+        return presign(policy, files, owner)
+    return presign(policy, files, owner, partial(keeper.granted, request, policy))
 
 
 def parts_view(request: HttpRequest) -> HttpResponse:
@@ -276,7 +295,13 @@ def _is_sha256(value: Any) -> bool:
         return False
 
 
-def _chosen_file(value: Any) -> ChosenFile:
+def chosen_file(value: Any) -> ChosenFile:
+    """
+    Return a file as a browser describes it.
+
+    :param value: ``{"name", "size", "type", "sha256"?}``, of whatever types.
+    :raises Malformed: when it is not that.
+    """
     file = _object(value, {"name": str, "size": int, "type": str}, {"sha256": str})
     sha256 = file.get("sha256")
     if not file["name"] or not 0 <= file["size"] < 2**63 or (sha256 and not _is_sha256(sha256)):

@@ -8,6 +8,7 @@ and does nothing more for a widget that is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -65,12 +66,14 @@ def policy_for(widget: FileInput, name: str, accept: object = None) -> Policy:
     bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
     validators: list[Any] = []
     storage = DEFAULT
+    scope = ""
     if bound_field is not None:
         validators += bound_field.field.validators
-        model_field = _model_field(bound_field.form, bound_field.name)
+        model_field = model_field_of(bound_field)
         if model_field is not None:
             validators += model_field.validators
             storage = storage_name(model_field)
+            scope = scope_of(model_field, getattr(bound_field.form, "instance", None))
     sizes = [getattr(validator, "max_size", None) for validator in validators]
     sizes += [conf.MAX_SIZE, getattr(widget, "s3upload_max_size", None)]
     extensions = [
@@ -84,7 +87,14 @@ def policy_for(widget: FileInput, name: str, accept: object = None) -> Policy:
         max_size=min(size for size in sizes if isinstance(size, int)),
         accept=str(accept or widget.attrs.get("accept") or ""),
         extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
+        scope=scope,
     )
+
+
+def scope_of(field: models.FileField, instance: models.Model | None) -> str:
+    """Return the scope of a model field's uploads, where it says one (see :mod:`s3upload.scopes`)."""
+    say: Callable[[models.Model | None], str] | None = getattr(field, "s3upload_scope", None)
+    return say(instance) if say is not None else ""
 
 
 def kept_uploads(widget: FileInput) -> list[DirectUploadedFile]:
@@ -227,21 +237,29 @@ def check_upload(upload: DirectUploadedFile, policy: Policy) -> None:
     """
     Check that an upload is allowed by the field that it is posted for: its token came from a page, maybe another one.
 
-    :raises UploadForeign: when it was uploaded for another storage.
+    :raises UploadForeign: when it was uploaded for another storage, or in another scope.
     :raises Refused: when the field's policy does not allow it.
     """
     storage = upload.token.storage
     if storage != policy.storage:
         raise UploadForeign(f"uploaded to {storage!r}, posted for {policy.storage!r}")
+    if upload.token.scope != policy.scope:
+        raise UploadForeign(f"uploaded for {upload.token.scope!r}, posted for {policy.scope!r}")
     policy.check(upload.chosen)
 
 
-def _model_field(form: BaseForm, name: str) -> models.FileField | None:
-    model = getattr(getattr(form, "_meta", None), "model", None)
-    if model is None:
-        return None
+def model_field_of(bound_field: BoundField) -> models.FileField | None:
+    """
+    Return the model field that a form's field is for.
+
+    It is that of the same name of a model form; in other forms, what the field's own ``model_field`` says.
+    """
+    own: models.FileField | None = getattr(bound_field.field, "model_field", None)
+    model = getattr(getattr(bound_field.form, "_meta", None), "model", None)
+    if own is not None or model is None:
+        return own
     try:
-        field = model._meta.get_field(name)
+        field = model._meta.get_field(bound_field.name)
     except FieldDoesNotExist:
         return None
     return field if isinstance(field, models.FileField) else None

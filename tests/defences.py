@@ -246,7 +246,7 @@ DEFENCES = tuple(
         (
             "tests/test_files.py::test_page_under_another_name_is_stored_as_a_file_of_no_type",
             "s3upload/files.py",
-            "            self.content_type = self.chosen.content_type\n",
+            "        self.content_type = self.chosen.content_type\n",
             "",
         ),
         (

@@ -419,7 +419,7 @@ def test_every_changed_character_of_a_policy_is_noticed() -> None:
             Policy.unsign(changed)
 
 
-@pytest.mark.parametrize("value", [[], ["file"], ["a"] * 6, None, 1, {"a": 1}])
+@pytest.mark.parametrize("value", [[], ["file"], ["a"] * 7, None, 1, {"a": 1}])
 def test_policy_of_another_shape_is_forged(value: object) -> None:
     """As after an update, when a page from before it is still open."""
     with pytest.raises(Forged):

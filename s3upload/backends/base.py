@@ -260,6 +260,18 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def download_url(self, name: str, *, age: int, method: str = "GET", **headers: str) -> str | None:
+        """
+        Return a signed address from which a stored object can be read; ``None`` where the store serves nobody.
+
+        :param name: of the object, below the storage's location.
+        :param age: seconds that the address can be used.
+        :param method: ``"GET"`` or ``"HEAD"``.
+        :param headers: what the answer shall have: ``cache_control``, ``content_disposition``, ``content_encoding``,
+            ``content_language``, ``content_type``.
+        """
+
+    @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
         """Delete pending objects, in as few requests as the store allows; one that is gone already is no error."""
 

@@ -258,6 +258,9 @@ class FileSystemBackend(Backend):
             file.seek(start)
             return file.read(size)
 
+    def download_url(self, name: str, *, age: int, method: str = "GET", **headers: str) -> str | None:
+        return None
+
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             for suffix in ("", LINK_SUFFIX, CHECKSUM_SUFFIX):

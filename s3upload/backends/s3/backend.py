@@ -202,6 +202,9 @@ class S3Backend(Backend):
     def read(self, key: str, etag: str, start: int, size: int) -> bytes:
         return reading.read(self, key, etag, start, size)
 
+    def download_url(self, name: str, *, age: int, method: str = "GET", **headers: str) -> str | None:
+        return presigning.download_url(self, name, age, method, headers)
+
     def can_copy_from(self, source: Backend) -> TypeGuard[S3Backend]:
         """Return whether the store can copy from another backend's: same address, same credentials."""
         return isinstance(source, S3Backend) and account_of(self.storage) == account_of(source.storage)

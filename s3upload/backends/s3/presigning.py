@@ -1,7 +1,8 @@
-"""Requests that browsers may send, signed: a whole object by POST or PUT, and one part."""
+"""Requests that browsers may send, signed: a whole object by POST or PUT, one part, and a download."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...conf import PRESIGNED_AGE, conf
@@ -64,3 +65,20 @@ def presign_part(backend: S3Backend, token: Token, number: int, checksum: str | 
     with translated_errors("signing"):
         url = backend.signer.put(backend.full_key(token.key), query, signed, PRESIGNED_AGE)
     return {"url": url, "headers": sent}
+
+
+def download_url(backend: S3Backend, name: str, age: int, method: str, headers: Mapping[str, str]) -> str:
+    """Return the address of a stored object, as :meth:`.Backend.download_url` says."""
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    parameters = {f"Response{header.title().replace('_', '')}": value for header, value in headers.items()}
+    if method == "HEAD":
+        # Only for GET can an answer have other headers than the object's.
+        parameters = {}
+    storage = backend.storage
+    with translated_errors("signing"):
+        if storage.custom_domain:
+            # A content delivery network has signatures of its own, or none.
+            return str(storage.url(name, parameters=parameters, expire=age, http_method=method))
+        return backend.presigner.generate_presigned_url(
+            f"{method.lower()}_object", Params={**backend.target(name), **parameters}, ExpiresIn=age
+        )

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from s3upload.cleanup import DEFAULT_AGE, Summary, clean_up, in_hours
+from s3upload.cleanup import DEFAULT_AGE, Summary, clean_up, clean_up_records, in_hours
 
 WIDTH = 30
 """Characters of the progress bar."""
@@ -47,6 +47,7 @@ class Command(BaseCommand):
         shows_progress = not quiet and self.stderr.isatty()
         try:
             summaries = clean_up(age, dry_run=dry_run, progress=self._show if shows_progress else None)
+            records = clean_up_records(age, dry_run=dry_run)
         except (ValueError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
         if shows_progress:
@@ -54,6 +55,8 @@ class Command(BaseCommand):
         if not quiet:
             for summary in summaries:
                 self.stdout.write(_text(summary, age, dry_run=dry_run))
+            for record in records:
+                self.stdout.write(record)
         problems = [
             *(f"{one.storage}: {one.error}" for one in summaries if one.error),
             *(f"{one.storage}: {one.failed} could not be removed" for one in summaries if one.failed),
@@ -86,4 +89,5 @@ def _text(summary: Summary, age: timedelta, *, dry_run: bool) -> str:
     done = "would be removed" if dry_run else "removed"
     foreign = f"; {summary.foreign} not signed by this site, left alone" if summary.foreign else ""
     younger = f"{summary.younger} younger than {in_hours(age)}"
-    return f"{summary.storage}: {objects} and {uploads} {done}; {younger}{foreign}"
+    kept = f"; {summary.kept} kept" if summary.kept else ""
+    return f"{summary.storage}: {objects} and {uploads} {done}; {younger}{kept}{foreign}"
