@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import IO, Any, Self, cast
 
+from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connections, transaction
 
@@ -369,6 +370,12 @@ class RequestUploads:
         discarded, self._discarded = self._discarded or [], None
         if delete:
             _delete([file for file in discarded if file.is_stored])
+
+
+def upload_of(content: object) -> DirectUploadedFile | None:
+    """Return the uploaded file that is to be saved; ``None`` for any other file."""
+    upload = content.file if type(content) is File else content
+    return upload if isinstance(upload, DirectUploadedFile) else None
 
 
 def after_commit(callback: Callable[[], object]) -> None:

@@ -85,7 +85,7 @@ class ChosenFile:
     def possible_types(self) -> set[str]:
         """The media types under which a policy may accept the file: systems name one kind of file differently."""
         decided = self.content_type
-        if _is_scriptable(decided):
+        if is_scriptable(decided):
             return {decided}
         return {type_ for type_ in self._claimed_types if self._can_be(type_)} or {decided}
 
@@ -105,7 +105,7 @@ class ChosenFile:
     def _agreed_type(self) -> str:
         guessed = self._guessed_type
         declared = self._declared_type
-        if declared in UNKNOWN_TYPES or _is_scriptable(declared) or (guessed and _is_scriptable(guessed)):
+        if declared in UNKNOWN_TYPES or is_scriptable(declared) or (guessed and is_scriptable(guessed)):
             return guessed or DEFAULT_TYPE
         return declared
 
@@ -263,7 +263,8 @@ def _shortened(name: str) -> str:
     return (name.encode()[: MAX_NAME_LENGTH - 8 - len(extension)] + extension).decode(errors="ignore")
 
 
-def _is_scriptable(type_: str) -> bool:
+def is_scriptable(type_: str) -> bool:
+    """Return whether a browser may run files of a media type as a page, script or style of the site."""
     return (
         type_ in SCRIPTABLE_TYPES
         or type_.endswith("+xml")

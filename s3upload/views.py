@@ -68,19 +68,23 @@ def endpoint(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest) -> HttpResponse:
     view = VIEWS.get(request.path_info.removeprefix(conf.ENDPOINT))
     if view is None or (view is dummy_view and not conf.serves_dummy):
-        return _error(404, _("There is nothing here."))
+        return error_response(404, _("There is nothing here."))
     allowed = ("POST", "PUT") if view is dummy_view else ("POST",)
     if request.method not in allowed:
-        return _error(405, str(Malformed.default_message), Allow=", ".join(allowed))
+        return error_response(405, str(Malformed.default_message), Allow=", ".join(allowed))
     with translation.override(_language_of(request)):
-        try:
-            _check_same_origin(request)
-            return view(request)
-        except InvalidRequest as error:
-            logger.warning("refused %s: %s", request.path_info, type(error).__name__)
-            return _error(error.status, str(error))
-        except UnusableUpload as error:
-            return _error(503 if isinstance(error, StoreUnavailable) else 400, str(error.message))
+        return answer(request, lambda: _checked(request, view))
+
+
+def answer(request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return what a view of uploads answers, or its refusal as ``{"error"}``."""
+    try:
+        return view()
+    except InvalidRequest as error:
+        logger.warning("refused %s: %s", request.path_info, type(error).__name__)
+        return error_response(error.status, str(error))
+    except UnusableUpload as error:
+        return error_response(503 if isinstance(error, StoreUnavailable) else 400, str(error.message))
 
 
 def presign_view(request: HttpRequest) -> HttpResponse:
@@ -232,6 +236,11 @@ def _language_of(request: HttpRequest) -> str | None:
     return translation.get_language()
 
 
+def _checked(request: HttpRequest, view: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
+    _check_same_origin(request)
+    return view(request)
+
+
 def _check_same_origin(request: HttpRequest) -> None:
     # No page of another site may have the visitor's cookies used here. Of the headers that no script can set,
     # Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) says it best; it is missing without TLS.
@@ -309,5 +318,6 @@ def chosen_file(value: Any) -> ChosenFile:
     return ChosenFile(clean_file_name(file["name"]), file["size"], file["type"], sha256)
 
 
-def _error(status: int, message: str, **headers: str) -> JsonResponse:
+def error_response(status: int, message: str, **headers: str) -> JsonResponse:
+    """Return a refusal, as the wire has it."""
     return JsonResponse({"error": message}, status=status, headers=headers)

@@ -8,7 +8,7 @@ and does nothing more for a widget that is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -64,18 +64,39 @@ def policy_for(widget: FileInput, name: str, accept: object = None) -> Policy:
     :param accept: the input's ``accept`` attribute where it is rendered; else that of the widget.
     """
     bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
-    validators: list[Any] = []
-    storage = DEFAULT
-    scope = ""
-    if bound_field is not None:
-        validators += bound_field.field.validators
-        model_field = model_field_of(bound_field)
-        if model_field is not None:
-            validators += model_field.validators
-            storage = storage_name(model_field)
-            scope = scope_of(model_field, getattr(bound_field.form, "instance", None))
-    sizes = [getattr(validator, "max_size", None) for validator in validators]
-    sizes += [conf.MAX_SIZE, getattr(widget, "s3upload_max_size", None)]
+    model_field = model_field_of(bound_field) if bound_field is not None else None
+    instance = getattr(bound_field.form, "instance", None) if bound_field is not None else None
+    return make_policy(
+        name,
+        model_field,
+        instance,
+        validators=bound_field.field.validators if bound_field is not None else (),
+        accept=str(accept or widget.attrs.get("accept") or ""),
+        max_size=getattr(widget, "s3upload_max_size", None),
+    )
+
+
+def make_policy(
+    name: str,
+    model_field: models.FileField | None = None,
+    instance: models.Model | None = None,
+    *,
+    validators: Iterable[Any] = (),
+    accept: str = "",
+    max_size: int | None = None,
+) -> Policy:
+    """
+    Return what may be uploaded under a name.
+
+    :param model_field: that the files are for, whose storage and validators count.
+    :param instance: whose field that is.
+    :param validators: further ones; each may have a ``max_size`` (bytes) or an ``accept``.
+    :param accept: as in the attribute of an input; else that of the first validator that has one.
+    :param max_size: bytes; the setting and the validators may say less.
+    """
+    validators = [*validators, *(model_field.validators if model_field is not None else ())]
+    sizes = [getattr(validator, "max_size", None) for validator in validators] + [conf.MAX_SIZE, max_size]
+    accepted = [getattr(validator, "accept", None) for validator in validators]
     extensions = [
         validator.allowed_extensions
         for validator in validators
@@ -83,11 +104,11 @@ def policy_for(widget: FileInput, name: str, accept: object = None) -> Policy:
     ]
     return Policy(
         field=field_identity(name),
-        storage=storage,
+        storage=storage_name(model_field) if model_field is not None else DEFAULT,
         max_size=min(size for size in sizes if isinstance(size, int)),
-        accept=str(accept or widget.attrs.get("accept") or ""),
+        accept=accept or next((one for one in accepted if isinstance(one, str)), ""),
         extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
-        scope=scope,
+        scope=scope_of(model_field, instance) if model_field is not None else "",
     )
 
 
@@ -148,6 +169,8 @@ def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | 
         rendered[ENDPOINT] = conf.endpoint_url
         rendered[ON] = conf.UPLOAD_ON
         rendered[POLICY] = policy.sign()
+        if policy.accept:
+            rendered["accept"] = policy.accept
         if kept_uploads(self) and rendered.pop("required", False):
             rendered["data-s3upload-required"] = True
     return context

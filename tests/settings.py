@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "s3upload",
+    "s3upload.async_uploads",
     "tests.testapp",
 ]
 

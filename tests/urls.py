@@ -1,12 +1,20 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-from tests.testapp import views
+from s3upload.async_uploads.registry import default_async_field_registry
+from tests.testapp import models, views
 
 urlpatterns = [
     path("", views.index),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon),
+    path("async-uploads/", include(default_async_field_registry.get_url_patterns())),
+    path("other-uploads/", include(models.other_registry.get_url_patterns())),
+    path("contracts/new/", views.ContractCreate.as_view()),
+    path("contracts/<int:pk>/", views.ContractUpdate.as_view()),
+    path("contracts/attach/", views.attach),
+    path("notes/new/", views.NoteCreate.as_view()),
+    path("notes/<int:pk>/", views.NoteUpdate.as_view()),
     path("documents/new/", views.DocumentCreate.as_view()),
     path("documents/<int:pk>/", views.DocumentUpdate.as_view()),
     path("documents/async/", views.async_document),

@@ -4,6 +4,9 @@ from django.db import models
 from django.dispatch import receiver
 from django.utils.functional import LazyObject, empty
 
+from s3upload.async_uploads.fields import AsyncFileField, AsyncImageField
+from s3upload.async_uploads.registry import AsyncFieldRegistry
+
 
 class ArchiveStorage(LazyObject):
     """STORAGES["archive"], looked up again when a test changes the setting."""
@@ -72,3 +75,54 @@ class Attachment(models.Model):
 
     document = models.ForeignKey(Document, null=True, on_delete=models.CASCADE, related_name="attachments")
     file = models.FileField(upload_to="attachments/")
+
+
+other_registry = AsyncFieldRegistry("other")
+
+
+def is_owner(user, instance):
+    return user.is_authenticated and (instance is None or instance.owner_id == user.pk)
+
+
+class Contract(models.Model):
+    """A model with two async fields, under Django's own permissions."""
+
+    title = models.CharField(max_length=100)
+    text = AsyncFileField(
+        upload_to="contracts/",
+        blank=True,
+        max_size=30 * 1024**2,
+        file_restrictions=["text/plain", "pdf"],
+        download_params={"expire": 60, "parameters": {"cache_control": "private, max-age=60"}},
+    )
+    seal = AsyncImageField(upload_to="seals/", blank=True, width_field="width", height_field="height")
+    width = models.PositiveIntegerField(null=True, editable=False)
+    height = models.PositiveIntegerField(null=True, editable=False)
+
+    def __str__(self):
+        return self.title
+
+
+class SignedContract(Contract):
+    """A child in a table of its own."""
+
+    place = models.CharField(max_length=100, blank=True)
+
+
+class ContractProxy(Contract):
+    class Meta:
+        proxy = True
+
+
+class Note(models.Model):
+    """Belongs to who wrote it; anyone may read. Has a registry and a storage of its own."""
+
+    owner = models.ForeignKey("auth.User", null=True, on_delete=models.CASCADE)
+    file = AsyncFileField(
+        upload_to="notes/",
+        storage=archive_storage,
+        perm_create=is_owner,
+        perm_update=is_owner,
+        perm_detail=None,
+        async_field_registry=other_registry,
+    )

@@ -18,6 +18,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import CreateView, UpdateView
 
+from s3upload.async_uploads.forms import AsyncFileField
 from tests.testapp import models
 from tests.testapp.forms import FORMS, DocumentForm, DocumentFormSet, GalleryForm, GalleryFormSet
 
@@ -135,6 +136,61 @@ class DocumentUpdate(UpdateView):
     def form_valid(self, form):
         self.object = form.save()
         return saved(self.request, [self.object.file.name])
+
+
+class ContractMixin:
+    """Files are saved with the form; what was saved is told."""
+
+    model = models.Contract
+    fields = ["title", "text", "seal"]
+    template_name = "testapp/media.html"
+
+    def form_valid(self, form):
+        self.object = form.save()
+        return saved(self.request, [file.name for file in (self.object.text, self.object.seal) if file])
+
+
+class ContractCreate(ContractMixin, CreateView):
+    pass
+
+
+class ContractUpdate(ContractMixin, UpdateView):
+    pass
+
+
+class NoteMixin(ContractMixin):
+    model = models.Note
+    fields = ["file"]
+
+    def form_valid(self, form):
+        if form.instance.owner_id is None and self.request.user.is_authenticated:
+            form.instance.owner = self.request.user
+        self.object = form.save()
+        return saved(self.request, [self.object.file.name])
+
+
+class NoteCreate(NoteMixin, CreateView):
+    pass
+
+
+class NoteUpdate(NoteMixin, UpdateView):
+    pass
+
+
+class Attaching(django_forms.Form):
+    """Several files in one field, for rows that are made of them."""
+
+    files = AsyncFileField(async_field_id="testapp.contract.text", multiple=True)
+
+
+def attach(request):
+    form = Attaching(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        contracts = models.Contract.objects.bulk_create(
+            models.Contract(title=file.name, text=file) for file in form.cleaned_data["files"]
+        )
+        return saved(request, [contract.text.name for contract in contracts])
+    return render(request, "testapp/media.html", {"form": form})
 
 
 async def async_document(request):

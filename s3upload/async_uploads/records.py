@@ -1,0 +1,165 @@
+"""What becomes of the uploads that are on record: stored, failed, tried again, removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, router, transaction
+
+from ..backends import backend_named
+from ..exceptions import S3UploadError, StoreUnavailable, UnusableUpload, UploadChanged
+from ..files import DirectUploadedFile, RequestUploads
+from ..multipart import abort
+from ..tokens import SignedText, Token
+from .models import UploadRecord
+from .registry import registry_named
+from .scope import Scope
+
+if TYPE_CHECKING:
+    from .fields import AsyncFileMixin
+
+logger = logging.getLogger(__name__)
+
+State = UploadRecord.State
+
+
+class CannotRetry(S3UploadError):
+    """Raised when a failed promote can't be tried again; the message says why."""
+
+
+def note_granted(tokens: Sequence[Token], user: Any) -> None:
+    """Record uploads that may begin now, all for one field."""
+    scope = Scope.parse(tokens[0].scope)
+    owner = user if user is not None and user.is_authenticated else None
+    UploadRecord.objects.bulk_create(
+        UploadRecord(
+            name=token.name,
+            size=token.size,
+            content_type=token.content_type,
+            storage=token.storage,
+            key=token.key,
+            pending_key=backend_named(token.storage).record_of(token) if token.in_place else token.key,
+            upload_id=token.upload_id,
+            in_place=token.in_place,
+            registry=scope.registry,
+            field=scope.field_id,
+            instance_id=scope.instance_id,
+            input_name=token.field,
+            owner=owner,
+            owner_identity=token.owner,
+        )
+        for token in tokens
+    )
+
+
+def note_stored(upload: DirectUploadedFile, name: str) -> None:
+    """
+    Record that an upload was saved.
+
+    :param name: below the storage's location.
+    """
+    if not upload.saved_as:
+        _record_of(upload.token).update(state=State.STORED, stored_as=name, error="")
+
+
+def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> None:
+    """
+    Record that an upload could not be saved.
+
+    :param target: the name that it was to have.
+    """
+    _record_of(upload.token).update(state=State.FAILED, stored_as=target, error=_reason(error), etag=upload.stat.etag)
+
+
+def _record_of(token: Token) -> models.QuerySet[UploadRecord]:
+    return UploadRecord.objects.filter(storage=token.storage, key=token.key)
+
+
+def _reason(error: Exception) -> str:
+    # No address and no key: what a store says of itself may have both.
+    detail = error.detail if isinstance(error, UnusableUpload) else getattr(error, "strerror", None)
+    return f"{type(error).__name__}: {detail}" if detail else type(error).__name__
+
+
+def field_of(record: UploadRecord) -> AsyncFileMixin:
+    """
+    Return the field that a record is of.
+
+    :raises LookupError: when the site has it no more.
+    """
+    return registry_named(record.registry).field(record.field)
+
+
+def holders_of(record: UploadRecord) -> models.QuerySet[Any]:
+    """
+    Return the rows whose field has what a record is of.
+
+    :raises LookupError: when the site has the field no more.
+    """
+    field = field_of(record)
+    name = record.key if record.state == State.FAILED else record.stored_as
+    manager = field.model._base_manager.using(router.db_for_write(field.model))
+    return manager.filter(**{field.name: name}) if name else manager.none()
+
+
+def retry(record: UploadRecord) -> str:
+    """
+    Try a failed promote again, and return the name that the file has now.
+
+    :raises CannotRetry: when it did not fail, or nobody needs it any more; the record stays as it is.
+    :raises UnusableUpload: when the store does not do it, or has lost or changed the object; the record says so.
+    """
+    uploads = RequestUploads(lambda: frozenset({record.owner_identity}))
+    with transaction.atomic(using=router.db_for_write(UploadRecord)):
+        # Two who try it at the same time try it one after the other.
+        record = UploadRecord.objects.select_for_update().get(pk=record.pk)
+        if record.state != State.FAILED:
+            raise CannotRetry(f"the upload is {record.state}, and only what has failed is tried again")
+        try:
+            field = field_of(record)
+            holders = holders_of(record)
+        except LookupError as error:
+            raise CannotRetry(f"{error.args[0]}: remove the record, or bring the field back") from error
+        if not holders.exists():
+            raise CannotRetry("no row refers to the file any more: remove the record")
+        # As posted, it is not known any more, and no form will come back with it.
+        upload = uploads.add(record.token, SignedText())
+        try:
+            name = _promote(field, upload, record)
+        except (UnusableUpload, OSError) as error:
+            failed: Exception | None = error
+            _record_of(upload.token).update(error=_reason(error))
+        else:
+            failed = None
+            holders.update(**{field.attname: name})
+            note_stored(upload, name)
+    uploads.finish(delete=failed is None)
+    if failed is None:
+        return name
+    logger.warning("an upload could not be promoted again: %s", _reason(failed))
+    raise failed if isinstance(failed, UnusableUpload) else StoreUnavailable(_reason(failed)) from failed
+
+
+def _promote(field: AsyncFileMixin, upload: DirectUploadedFile, record: UploadRecord) -> str:
+    if upload.stat.etag != record.etag:
+        raise UploadChanged("another ETag than was validated")
+    return field.storage.save(record.stored_as, upload, max_length=field.max_length)
+
+
+def remove(record: UploadRecord) -> None:
+    """
+    Remove a record, and what it is of unless that was saved.
+
+    :raises StoreUnavailable: when the store does not do it; the record stays.
+    """
+    if record.state != State.STORED:
+        try:
+            abort(record.token)
+        except (S3UploadError, LookupError) as error:
+            if isinstance(error, StoreUnavailable):
+                raise
+            # Its storage is none of the site's any more.
+            logger.warning("what a record is of could not be removed: %s", type(error).__name__)
+    record.delete()
