@@ -61,7 +61,7 @@ def test_database_is_the_one_that_was_asked_for() -> None:
 
 
 def test_on_postgresql(postgresql: Database) -> None:
-    chosen = ("-m", "not browser", "-k", "not ceph and not localstack")
+    chosen = ("-m", "not browser", "-k", "not ceph and not localstack and not azurite")
     done = run_pytest(*chosen, *ON_POSTGRESQL, **postgresql.environ())
 
     assert done.returncode == 0, f"on PostgreSQL:\n{done.stdout}\n{done.stderr}"

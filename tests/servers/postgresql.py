@@ -91,18 +91,7 @@ class PostgreSQL(base.Server):
         query = urlencode({"host": host, "port": PORT})
         database = Database(endpoint_url=f"postgresql://{USER}@/postgres?{query}", host=host)
 
-        ready: list[str | Path] = [
-            programs / "pg_isready",
-            "-q",
-            "-h",
-            database.host,
-            "-p",
-            PORT,
-            "-U",
-            USER,
-            "-d",
-            "postgres",
-        ]
+        ready: list[str | Path] = [programs / "pg_isready", "-q", "-d", database.endpoint_url]
         self.wait_until(lambda: subprocess.call(ready) == 0)
         return database
 
