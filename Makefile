@@ -98,7 +98,7 @@ bench: packages $(BENCH)/.made ## What uploads cost, beside the peers; for the d
 # --- what they need -------------------------------------------------------------------------
 
 packages:
-	@.ci/install-packages chromium chromedriver radosgw ceph-mon ceph-osd msgfmt node npm
+	@.ci/install-packages chromium chromedriver radosgw ceph-mon ceph-osd initdb msgfmt node npm
 
 $(VENV)/.made: setup.cfg pyproject.toml
 	@.ci/make-venv $(PYTHON) $(VENV)

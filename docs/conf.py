@@ -25,7 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(django|storages|collections|typing|concurrent|io)\..*"),
     # Names as annotations have them: Django's, and two of ours that nobody has to know.
-    (r"py:(class|exc)", r"(HttpRequest|ValidationError|Promise|Token|RequestUploads)"),
+    (r"py:(class|exc)", r"(HttpRequest|ImproperlyConfigured|ValidationError|Promise|Token|RequestUploads)"),
 ]
 
 autodoc_member_order = "bysource"

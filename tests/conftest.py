@@ -38,11 +38,12 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the test database in a file of this run: servers in threads open it themselves."""
-    from django.db import connections
+    """Keep SQLite's test database in a file of this run: servers in threads open it themselves."""
+    from django.db import connection
 
-    name = tmp_path_factory.mktemp("database") / "test.sqlite3"
-    connections["default"].settings_dict["TEST"]["NAME"] = str(name)
+    if connection.vendor == "sqlite":
+        name = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(name)
 
 
 # --- stores ---------------------------------------------------------------------------------

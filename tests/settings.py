@@ -1,6 +1,9 @@
 """The site of the tests. Stores are chosen by the fixtures of conftest.py, none is on here."""
 
+import os
 from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,17 +54,23 @@ TEMPLATES = [
 
 # Each test run has a database file of its own (conftest.py): a file, because servers in threads
 # and under ASGI open their own connections.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": ":memory:",
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
-        },
-    }
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": ":memory:",
+    "OPTIONS": {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+    },
 }
+# Where the server is, PostgreSQL's own library takes from PGHOST and its like (tests/servers/postgresql.py).
+POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "s3upload"}
+BY_NAME = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
+
+TESTS_DATABASE = os.environ.get("TESTS_DATABASE", "sqlite")
+if TESTS_DATABASE not in BY_NAME:
+    raise ImproperlyConfigured(f"TESTS_DATABASE is {TESTS_DATABASE!r}. It should be one of: {', '.join(BY_NAME)}.")
+DATABASES = {"default": BY_NAME[TESTS_DATABASE]}
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

@@ -34,6 +34,7 @@ from s3upload.files import DirectUploadedFile, RequestUploads, after_commit
 from s3upload.reader import LARGEST_READ, ObjectReader
 from s3upload.tokens import Token
 from tests.servers.base import free_port
+from tests.settings import SQLITE
 from tests.testapp import models
 from tests.testapp.forms import DocumentForm, ImageForm, PlainForm
 from tests.wire import Browser, send
@@ -660,9 +661,9 @@ def test_copied_upload_that_cannot_be_used_says_so_too(store: Any) -> None:
 
 @pytest.fixture
 def other_database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
-    """A second database, beside "default"."""
+    """A second database, beside "default": a file of SQLite."""
     databases = connections.databases
-    databases["other"] = {**databases["default"], "NAME": str(tmp_path / "other.sqlite3")}
+    databases["other"] = {**databases["default"], **SQLITE, "NAME": str(tmp_path / "other.sqlite3")}
     connections["other"].connect()  # asked for otherwise, Django's tests allow only databases of the settings
     yield "other"
     connections["other"].close()

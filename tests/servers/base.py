@@ -16,10 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -40,15 +40,32 @@ CORS_RULES: dict[str, Any] = {
 }
 
 
+AnAccount = TypeVar("AnAccount", bound="Account")
+
+
 class ServerError(RuntimeError):
     """Raised when a server does not start; the message ends with what its log says."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3Account:
-    """Where a started server listens, and the keys of its two users, `main` and `other`."""
+class Account(ABC):
+    """Where a started server listens, and the keys to it."""
 
     endpoint_url: str
+
+    @abstractmethod
+    def environ(self, bucket: str) -> dict[str, str]:
+        """Return the variables by which programs find the server."""
+
+    @abstractmethod
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket that a page of any origin may upload to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Account(Account):
+    """Where a started server listens, and the keys of its two users, `main` and `other`."""
+
     access_key: str
     secret_key: str
     other_access_key: str
@@ -89,7 +106,7 @@ class S3Account:
 
 
 class Server(ABC):
-    """A server of one or several processes; a context manager that gives an `S3Account`."""
+    """A server of one or several processes; a context manager that gives an `Account`."""
 
     name: str
     start_timeout = 90.0  # seconds
@@ -99,10 +116,10 @@ class Server(ABC):
         self.folder = Path()
 
     @abstractmethod
-    def start(self) -> S3Account:
+    def start(self) -> Account:
         """Start the processes in `self.folder`, wait until they serve, return the account."""
 
-    def __enter__(self) -> S3Account:
+    def __enter__(self) -> Account:
         self.folder = Path(tempfile.mkdtemp(prefix=f"s3upload-{self.name}-"))
         try:
             return self.start()
@@ -140,26 +157,33 @@ class Server(ABC):
 
     def run(self, *command: str | Path) -> None:
         """Run a command of the server's to its end."""
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise ServerError(f"{command[0]} failed: {done.stderr[-2000:]}\n{self.log_tail()}")
 
     def wait_until_answering(self, url: str) -> None:
         """Wait until `url` gives any HTTP answer, or raise with the tail of the logs."""
-        deadline = time.monotonic() + self.start_timeout
-        while True:
+
+        def answers() -> bool:
             try:
                 urllib.request.urlopen(url, timeout=5).close()
             except urllib.error.HTTPError as answer:
                 answer.close()
             except OSError:
-                ended = [p for p in self.processes if p.poll() is not None]
-                if ended or time.monotonic() > deadline:
-                    why = f"{ended[0].args!r} ended" if ended else "it does not answer"
-                    raise ServerError(f"{self.name} did not start: {why}\n{self.log_tail()}") from None
-                time.sleep(0.05)
-                continue
-            return
+                return False
+            return True
+
+        self.wait_until(answers)
+
+    def wait_until(self, answers: Callable[[], bool]) -> None:
+        """Wait until `answers()` is true, or raise with the tail of the logs."""
+        deadline = time.monotonic() + self.start_timeout
+        while not answers():
+            ended = [p for p in self.processes if p.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                why = f"{ended[0].args!r} ended" if ended else "it does not answer"
+                raise ServerError(f"{self.name} did not start: {why}\n{self.log_tail()}")
+            time.sleep(0.05)
 
     def log_tail(self, lines: int = 15) -> str:
         """Return the last lines of each log in the folder."""
@@ -178,10 +202,17 @@ def free_port() -> int:
         return port
 
 
+def in_background(module: str, *arguments: str) -> contextlib.AbstractContextManager[S3Account]:
+    """Run ``python -m module``, an S3 server, and give its account."""
+    return running(module, S3Account, *arguments)
+
+
 @contextlib.contextmanager
-def in_background(module: str, *arguments: str) -> Iterator[S3Account]:
+def running(module: str, account: type[AnAccount], *arguments: str) -> Iterator[AnAccount]:
     """
     Run ``python -m module`` and give the account of its server.
+
+    :param account: its class.
 
     The server lives in a process of its own and ends when that process's input does. The system
     closes it when this process ends, in whatever way: an interrupted or even killed test run
@@ -201,7 +232,7 @@ def in_background(module: str, *arguments: str) -> Iterator[S3Account]:
         answer = json.loads(keeper.stdout.readline() or '{"error": "it ended"}')
         if "error" in answer:
             raise ServerError(f"{module}: {answer['error']}")
-        yield S3Account(**answer)
+        yield account(**answer)
     finally:
         keeper.stdin.close()
         keeper.stdout.close()
@@ -235,10 +266,10 @@ def main(server: Server, options: argparse.Namespace) -> int:
     return 0
 
 
-def argument_parser(description: str) -> argparse.ArgumentParser:
+def argument_parser(description: str, *, named_in: str = "S3_ENDPOINT_URL") -> argparse.ArgumentParser:
     """Return a parser with the options that every server has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--bucket", default="", help="create this bucket, with CORS")
     parser.add_argument("--until-input-ends", action="store_true", help="stop when standard input is closed")
-    parser.add_argument("command", nargs="*", help="run this beside the server, which is named in S3_ENDPOINT_URL")
+    parser.add_argument("command", nargs="*", help=f"run this beside the server, which is named in {named_in}")
     return parser

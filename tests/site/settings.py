@@ -4,9 +4,11 @@ import json
 import os
 
 from tests.settings import *  # noqa: F403
-from tests.settings import DATABASES, STORAGES
+from tests.settings import SQLITE, STORAGES
 
-DATABASES["default"]["NAME"] = os.environ["SITE_DATABASE"]
+DATABASES = {
+    "default": {**SQLITE, "NAME": os.environ["SITE_DATABASE"], "ATOMIC_REQUESTS": "SITE_ATOMIC" in os.environ}
+}
 STORAGES["default"] = {
     "BACKEND": "s3upload.storage.S3UploadStorage",
     "OPTIONS": json.loads(os.environ["SITE_STORAGE"]),
@@ -16,5 +18,4 @@ if "SITE_ARCHIVE" in os.environ:
         "BACKEND": "s3upload.storage.S3UploadStorage",
         "OPTIONS": json.loads(os.environ["SITE_ARCHIVE"]),
     }
-DATABASES["default"]["ATOMIC_REQUESTS"] = "SITE_ATOMIC" in os.environ
 S3UPLOAD_MAX_SIZE = 5 * 1024**4
