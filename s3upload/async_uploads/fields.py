@@ -74,8 +74,10 @@ class AsyncFieldFile(FieldFile):
         try:
             super().save(name, content, save=False)
         except (StoreUnavailable, OSError) as error:
-            logger.exception("an upload to %s could not be promoted: it stays pending", self.field.async_field_id)
-            note_failed(upload, target, error)
+            reason = note_failed(upload, target, error)
+            logger.error(
+                "an upload to %s could not be promoted and stays pending: %s", self.field.async_field_id, reason
+            )
             self._take(upload.key)
         else:
             note_stored(upload, cast("str", self.name))

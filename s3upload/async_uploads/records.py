@@ -64,13 +64,15 @@ def note_stored(upload: DirectUploadedFile, name: str) -> None:
         _record_of(upload.token).update(state=State.STORED, stored_as=name, error="")
 
 
-def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> None:
+def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> str:
     """
-    Record that an upload could not be saved.
+    Record that an upload could not be saved, and return why.
 
     :param target: the name that it was to have.
     """
-    _record_of(upload.token).update(state=State.FAILED, stored_as=target, error=_reason(error), etag=upload.stat.etag)
+    reason = _reason(error)
+    _record_of(upload.token).update(state=State.FAILED, stored_as=target, error=reason, etag=upload.stat.etag)
+    return reason
 
 
 def _record_of(token: Token) -> models.QuerySet[UploadRecord]:

@@ -45,11 +45,10 @@ class Line:
 
     def __init__(self, store: S3Store, line: Proxy) -> None:
         self.store = store
-        self.line = line
-        line.add(Answer(is_call("CopyObject"), float("inf"), status=403, body=DENIED))
+        self.fault = line.add(Answer(is_call("CopyObject"), float("inf"), status=403, body=DENIED))
 
     def mend(self) -> None:
-        self.line.mend()
+        self.fault.heal()
 
 
 @pytest.fixture(params=["filesystem", "ceph"])
@@ -97,7 +96,9 @@ def test_log_says_what_failed(broken: Any, browser: Browser, caplog: pytest.LogC
         browser.submit(NEW, {"title": "x", "text-s3upload": token})
 
     [record] = [record for record in caplog.records if record.name == "s3upload.async_uploads.fields"]
-    assert record.getMessage() == "an upload to testapp.contract.text could not be promoted: it stays pending"
+    assert record.getMessage().startswith(
+        "an upload to testapp.contract.text could not be promoted and stays pending: "
+    )
     assert token not in caplog.text
 
 
@@ -199,7 +200,8 @@ def test_retry_of_an_object_that_is_gone(broken: Any, failed: UploadRecord) -> N
     with pytest.raises(UploadGone):
         retry(failed)
     failed.refresh_from_db()
-    assert (failed.state, failed.error) == ("failed", "UploadGone")
+    assert failed.state == "failed"
+    assert failed.error.startswith("UploadGone")
 
 
 def test_retry_of_an_object_that_was_exchanged(broken: Any, failed: UploadRecord) -> None:
