@@ -314,7 +314,7 @@ DEFENCES = tuple(
         (
             "tests/attacks/test_names.py::test_page_that_shows_a_name_has_no_markup_of_it",
             "s3upload/widgets.py",
-            "    return format_html_join(\n        \"\",\n",
+            '    return format_html_join(\n        "",\n',
             "    from django.utils.safestring import mark_safe\n\n    return (lambda sep, text, rows: mark_safe(sep.join(text.format(*row) for row in rows)))(",
         ),
         (

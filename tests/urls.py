@@ -1,7 +1,7 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-from tests.testapp import views
+from tests.testapp import api, views
 
 urlpatterns = [
     path("", views.index),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("forms/<str:form>/", views.form_page),
     path("forms/<str:form>/<str:page>/", views.form_page),
     path("saved/", views.saved_before),
+    path("script/", views.script_page),
+    path("api/", include(api.urlpatterns)),
     path("echo/", views.echo),
     path("echo/csrf-exempt/", views.csrf_exempt_echo),
     path("echo/upload-handlers/", views.upload_handlers_echo),
