@@ -25,17 +25,13 @@ def policy_for(field: FileField) -> Policy:
     :param field: of an instance of a serializer, or of a ``ListField`` in one.
     """
     named = named_field(field)
-    validators = list(field.validators)
-    accept = field.style.get("accept", "")
-    if isinstance(field, ImageField):
-        accept = accept or "image/*"
-        # Django's own field looks at the image, and has a say in how it is called.
-        validators += getattr(field._DjangoImageField, "default_validators", [])
     model_field = _model_field(named)
-    if model_field is not None:
-        validators += model_field.validators
-    storage = DEFAULT if model_field is None else storage_name(model_field)
-    return policy_of(named.field_name or "", storage, validators, accept=accept)
+    return policy_of(
+        named.field_name or "",
+        DEFAULT if model_field is None else storage_name(model_field),
+        [*field.validators, *(model_field.validators if model_field else ())],
+        accept=field.style.get("accept") or ("image/*" if isinstance(field, ImageField) else ""),
+    )
 
 
 def signed_policy(serializer: BaseSerializer[Any] | type[BaseSerializer[Any]], name: str) -> dict[str, str | None]:

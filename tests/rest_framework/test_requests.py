@@ -256,9 +256,7 @@ def test_session_is_asked_for_its_csrf_token_as_ever(filesystem_store: Filesyste
     assert refused.status_code == 403
     assert "CSRF" in refused.json()["detail"]
     cookie = script.client.cookies["csrftoken"].value
-    allowed = script.send_form(
-        "documents/", *multipart({**body, "csrfmiddlewaretoken": cookie}), HTTP_X_CSRFTOKEN=""
-    )
+    allowed = script.send_form("documents/", *multipart({**body, "csrfmiddlewaretoken": cookie}), HTTP_X_CSRFTOKEN="")
     assert allowed.status_code == 201, allowed.content
 
 

@@ -66,6 +66,10 @@ class SeveralSerializer(serializers.Serializer):
     files = serializers.ListField(child=serializers.FileField(), max_length=3)
 
 
+class SeveralLimitedSerializer(serializers.Serializer):
+    files = serializers.ListField(child=serializers.FileField(validators=[FileExtensionValidator(["txt"])]))
+
+
 class PersonSerializer(serializers.Serializer):
     photo = serializers.FileField(required=False, allow_null=True)
 
@@ -158,6 +162,7 @@ urlpatterns = [
     path("limited/", Save.as_view(serializer_class=LimitedSerializer)),
     path("accept/", Save.as_view(serializer_class=AcceptSerializer)),
     path("several/", Save.as_view(serializer_class=SeveralSerializer)),
+    path("several-limited/", Save.as_view(serializer_class=SeveralLimitedSerializer)),
     path("profiles/", Save.as_view(serializer_class=ProfileSerializer)),
     path("look/", Look.as_view()),
     path("read/", Read.as_view()),
