@@ -89,7 +89,9 @@ def test_browsable_api_uploads(store: Any, page: Page, make_file: MAKE) -> None:
     assert store.get(document.file.name) == file.read_bytes()
 
 
-def test_browsable_api_changes_an_object(filesystem_store: Any, page: Page, make_file: MAKE) -> None:
+def test_browsable_api_changes_an_object(
+    filesystem_store: Any, page: Page, make_file: MAKE, requests: Requests
+) -> None:
     document = Document.objects.create(title="t", file="old.bin")
     page.open(f"/api/documents/{document.pk}/")
     file = make_file("new.bin", 5000)
@@ -97,3 +99,12 @@ def test_browsable_api_changes_an_object(filesystem_store: Any, page: Page, make
     page.chrome.find("#put-object-form .form-actions button").click()
     page.wait_for(lambda: "new" in Document.objects.get().file.name)
     assert filesystem_store.get(Document.objects.get().file.name) == file.read_bytes()
+    assert requests.presigned == 1
+    # Its script has replaced the page: the file goes the ordinary way.
+    page.chrome.wait_until("document.querySelector('#put-object-form input[type=file]')?.files.length === 0")
+    file = make_file("newer.bin", 5000)
+    page.choose(file, into=f"#put-object-form {INPUT}")
+    page.chrome.find("#put-object-form .form-actions button").click()
+    page.wait_for(lambda: "newer" in Document.objects.get().file.name)
+    assert filesystem_store.get(Document.objects.get().file.name) == file.read_bytes()
+    assert requests.presigned == 1
