@@ -68,6 +68,7 @@ def parse(self: Any) -> tuple[Any, Any]:
         parsed._mark_post_parse_error()
         self._data = self._full_data = parsed.POST
         self._files = parsed.FILES
+        request._mark_post_parse_error()
         if isinstance(error, TooManyFilesSent):
             raise ParseError(TooLarge.default_message) from None
         raise
