@@ -152,7 +152,7 @@ DEFENCES = tuple(
             "if False:",
         ),
         (
-            "tests/rest_framework/test_fields.py::test_token_of_a_field_with_looser_rules",
+            "tests/rest_framework/test_fields.py::test_token_of_another_storage",
             "s3upload/rest_framework/fields.py",
             "        check_upload(data, policy)\n",
             "",

@@ -33,9 +33,9 @@ def render_field(self: HTMLFormRenderer, field: Any, parent_style: dict[str, Any
         return html
     uploads = [field.value] if isinstance(field.value, DirectUploadedFile) and not field.errors else []
     kept = kept_inputs(field.name, (upload for upload in uploads if upload.is_kept))
+    html = html.replace(TYPE, TYPE + flatatt(attributes_of(policy)), 1)
     # What is put in has been escaped, and the rest is what was rendered.
-    marked = SafeString(html.replace(TYPE, TYPE + flatatt(attributes_of(policy)), 1))  # nosec B703
-    return marked + kept + script()
+    return SafeString(html) + kept + script()  # nosec B703
 
 
 METHODS: dict[type, dict[str, Any]] = {HTMLFormRenderer: {"render_field": render_field}}
