@@ -174,6 +174,14 @@ def test_nested_serializer_takes_a_form(store: Any, script: Script) -> None:
     assert [store.get(name) for name in answer.json()["saved"]] == [b"png"]
 
 
+def test_list_takes_numbered_entries_of_a_form(store: Any, script: Script) -> None:
+    tokens = [script.upload_for(SeveralSerializer, f"{n}.txt", bytes([n]), field="files") for n in range(2)]
+    data = {f"files[{number}]-s3upload": token for number, token in enumerate(tokens)}
+    answer = script.send_form("several/", *multipart(data))
+    assert answer.status_code == 200, answer.content
+    assert [store.get(name) for name in answer.json()["saved"]] == [b"\0", b"\1"]
+
+
 @pytest.mark.parametrize(
     ("name", "own"),
     [
