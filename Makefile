@@ -127,4 +127,4 @@ js/node_modules/.made: js/package.json js/package-lock.json | packages
 
 clean: ## Remove what the targets made; the packages of the system stay
 	rm -rf $(VENV) $(LOCALSTACK) $(DEMO) $(BENCH) .tox .mypy_cache .pytest_cache .ruff_cache \
-	  build dist *.egg-info js/node_modules docs/_build demo/data .coverage*
+	  build dist *.egg-info js/node_modules js/dist js/LICENSE docs/_build demo/data .coverage*
