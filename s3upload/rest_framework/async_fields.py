@@ -55,7 +55,10 @@ class AsyncFileField(serializers.FileField):
             data = self._claimed(data)
         elif not isinstance(data, File):
             self.fail("no_token")
-        return super().to_internal_value(data)
+        file = super().to_internal_value(data)
+        current = self._current
+        # The same was sent before, and the file is there.
+        return current if current and getattr(file, "saved_as", None) == current.name else file
 
     def _of_object(self, data: dict[str, Any]) -> Any:
         token = data.get("token")

@@ -4,11 +4,12 @@ from django.core.files.storage import default_storage
 from django.core.validators import FileExtensionValidator
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework import generics, parsers, renderers, serializers, viewsets
+from rest_framework import generics, parsers, permissions, renderers, serializers, viewsets
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from s3upload.rest_framework import SERIALIZER_FIELDS, AsyncFileField
 from s3upload.validators import FileSizeValidator
 from tests.testapp import models
 
@@ -76,6 +77,52 @@ class PersonSerializer(serializers.Serializer):
 
 class ProfileSerializer(serializers.Serializer):
     author = PersonSerializer()
+
+
+class AsyncModelSerializer(serializers.ModelSerializer):
+    serializer_field_mapping = {**serializers.ModelSerializer.serializer_field_mapping, **SERIALIZER_FIELDS}
+
+
+class ContractSerializer(AsyncModelSerializer):
+    class Meta:
+        model = models.Contract
+        fields = ["id", "title", "text", "seal"]
+
+
+class NoteSerializer(AsyncModelSerializer):
+    class Meta:
+        model = models.Note
+        fields = ["id", "file"]
+
+
+class FolderSerializer(serializers.Serializer):
+    contracts = ContractSerializer(many=True)
+
+    def create(self, validated_data):
+        return {"contracts": [models.Contract.objects.create(**one) for one in validated_data["contracts"]]}
+
+
+class AttachSerializer(serializers.Serializer):
+    """Has no model: the field says which one its files are for."""
+
+    text = AsyncFileField(model_field=models.Contract._meta.get_field("text"))
+
+    def create(self, validated_data):
+        return models.Contract.objects.create(title="attached", **validated_data)
+
+
+class ContractViewSet(viewsets.ModelViewSet):
+    queryset = models.Contract.objects.order_by("id")
+    serializer_class = ContractSerializer
+    permission_classes = [permissions.DjangoModelPermissions]
+
+
+class FolderCreate(generics.CreateAPIView):
+    serializer_class = FolderSerializer
+
+
+class AttachCreate(generics.CreateAPIView):
+    serializer_class = AttachSerializer
 
 
 class DocumentViewSet(viewsets.ModelViewSet):
@@ -153,9 +200,12 @@ def described(value):
 
 router = SimpleRouter()
 router.register("documents", DocumentViewSet)
+router.register("contracts", ContractViewSet)
 
 urlpatterns = [
     *router.urls,
+    path("folders/", FolderCreate.as_view()),
+    path("attach/", AttachCreate.as_view()),
     path("pictures/", PictureCreate.as_view()),
     path("records/", RecordCreate.as_view()),
     path("galleries/", GalleryCreate.as_view()),
