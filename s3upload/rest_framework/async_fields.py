@@ -119,7 +119,8 @@ class AsyncImageField(AsyncFileField, serializers.ImageField):
     }
 
     def checked(self, file: Any, data: dict[str, Any]) -> Any:
-        known = {"width": file.image.width, "height": file.image.height}
+        image = getattr(file, "image", file)
+        known = {"width": image.width, "height": image.height}
         if any(data.get(side) not in (None, pixels) for side, pixels in known.items()):
             raise serializers.ValidationError(str(self.error_messages["dimensions"]) % known, code="dimensions")
         return file
