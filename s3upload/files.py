@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import IO, Any, Self, cast
 
+from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connections, transaction
 
@@ -216,7 +217,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             has_head = self.chosen.has_signature and self.token.size
             stat = self.backend.stat(self.token.key, FIRST_READ if has_head else 0)
             # What is sent in parts has the type that the server began with.
-            expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
+            is_signed = self.token.upload_id and self.backend.signs_types
+            expected = (None, stat.content_type if is_signed else self.token.content_type)
             if stat.size != self.token.size or stat.content_type not in expected:
                 raise UploadChanged("another size or type than agreed")
             if self.token.in_place and not self.backend.is_pending(self.token):
@@ -232,6 +234,12 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     def is_open_question(self) -> bool:
         """Whether the store has not been asked about it yet."""
         return self._stat is None and self._error is None
+
+
+def upload_of(content: File[Any]) -> DirectUploadedFile | None:
+    """Return the uploaded file that a storage is given, which Django may have wrapped; ``None`` for any other."""
+    upload = content.file if type(content) is File else content
+    return upload if isinstance(upload, DirectUploadedFile) else None
 
 
 class LocalUploadedFile(DirectUploadedFile):

@@ -15,7 +15,7 @@ from .backends.s3 import S3Backend
 from .backends.s3.errors import translated_errors
 from .claims import SAVE
 from .exceptions import UnusableUpload, UploadGone
-from .files import DirectUploadedFile
+from .files import DirectUploadedFile, upload_of
 
 
 class S3UploadStorage(S3Storage):
@@ -54,7 +54,7 @@ class S3UploadStorage(S3Storage):
         }
 
     def save(self, name: str | None, content: File[Any], max_length: int | None = None) -> str:
-        upload = _upload_of(content)
+        upload = upload_of(content)
         if upload is None:
             return cast("str", super().save(name, content, max_length=max_length))
         # What type it is saved as is known when the store was asked.
@@ -96,7 +96,7 @@ class S3UploadStorage(S3Storage):
         return all(began.get(parameter) == saved.get(parameter) for parameter in compared)
 
     def _save(self, name: str, content: File[Any]) -> str:
-        upload = _upload_of(content)
+        upload = upload_of(content)
         if upload is None:
             return cast("str", super()._save(name, content))
         cleaned_name: str = clean_name(name)
@@ -114,8 +114,3 @@ class S3UploadStorage(S3Storage):
         return bool(
             self.gzip and parameters["ContentType"] in self.gzip_content_types and "ContentEncoding" not in parameters
         )
-
-
-def _upload_of(content: File[Any]) -> DirectUploadedFile | None:
-    upload = content.file if type(content) is File else content
-    return upload if isinstance(upload, DirectUploadedFile) else None

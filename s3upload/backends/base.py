@@ -133,6 +133,11 @@ class Backend(ABC):
         return True
 
     @property
+    def signs_types(self) -> bool:
+        """Whether nobody but the server can give a type to what is sent in parts."""
+        return True
+
+    @property
     def limits(self) -> Limits:
         """What the store allows of parts."""
         return S3_LIMITS

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -40,15 +40,32 @@ CORS_RULES: dict[str, Any] = {
 }
 
 
+AnAccount = TypeVar("AnAccount", bound="Account")
+
+
 class ServerError(RuntimeError):
     """Raised when a server does not start; the message ends with what its log says."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3Account:
-    """Where a started server listens, and the keys of its two users, `main` and `other`."""
+class Account(ABC):
+    """Where a started server listens, and the keys to it."""
 
     endpoint_url: str
+
+    @abstractmethod
+    def environ(self, bucket: str) -> dict[str, str]:
+        """Return the variables by which programs find the server."""
+
+    @abstractmethod
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket that a page of any origin may upload to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Account(Account):
+    """Where a started server listens, and the keys of its two users, `main` and `other`."""
+
     access_key: str
     secret_key: str
     other_access_key: str
@@ -89,7 +106,7 @@ class S3Account:
 
 
 class Server(ABC):
-    """A server of one or several processes; a context manager that gives an `S3Account`."""
+    """A server of one or several processes; a context manager that gives an `Account`."""
 
     name: str
     start_timeout = 90.0  # seconds
@@ -99,10 +116,10 @@ class Server(ABC):
         self.folder = Path()
 
     @abstractmethod
-    def start(self) -> S3Account:
+    def start(self) -> Account:
         """Start the processes in `self.folder`, wait until they serve, return the account."""
 
-    def __enter__(self) -> S3Account:
+    def __enter__(self) -> Account:
         self.folder = Path(tempfile.mkdtemp(prefix=f"s3upload-{self.name}-"))
         try:
             return self.start()
@@ -178,10 +195,17 @@ def free_port() -> int:
         return port
 
 
+def in_background(module: str, *arguments: str) -> contextlib.AbstractContextManager[S3Account]:
+    """Run ``python -m module``, an S3 server, and give its account."""
+    return running(module, S3Account, *arguments)
+
+
 @contextlib.contextmanager
-def in_background(module: str, *arguments: str) -> Iterator[S3Account]:
+def running(module: str, account: type[AnAccount], *arguments: str) -> Iterator[AnAccount]:
     """
     Run ``python -m module`` and give the account of its server.
+
+    :param account: its class.
 
     The server lives in a process of its own and ends when that process's input does. The system
     closes it when this process ends, in whatever way: an interrupted or even killed test run
@@ -201,7 +225,7 @@ def in_background(module: str, *arguments: str) -> Iterator[S3Account]:
         answer = json.loads(keeper.stdout.readline() or '{"error": "it ended"}')
         if "error" in answer:
             raise ServerError(f"{module}: {answer['error']}")
-        yield S3Account(**answer)
+        yield account(**answer)
     finally:
         keeper.stdin.close()
         keeper.stdout.close()

@@ -1,0 +1,59 @@
+"""What the store knows of a pending blob, and its bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from azure.storage.blob import BlobProperties, BlobType
+
+from ...exceptions import UploadChanged, UploadGone
+from ..base import Stat
+from .blocks import UNFINISHED
+from .errors import translated_errors, unquoted
+
+if TYPE_CHECKING:
+    from .backend import AzureBackend
+
+
+def stat(backend: AzureBackend, key: str) -> Stat:
+    """Return what the store knows of a blob."""
+    with translated_errors("GetBlobProperties"):
+        return _stat_of(backend.blob(key).get_blob_properties())
+
+
+def stat_with_head(backend: AzureBackend, key: str, head: int) -> Stat:
+    """Return what the store knows of a blob, and its first bytes."""
+    with translated_errors("GetBlob"):
+        answer = backend.blob(key).download_blob(offset=0, length=head)
+        return _stat_of(answer.properties, answer.readall())
+
+
+def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
+    etag = unquoted(properties, "GetBlob")
+    if properties.metadata == UNFINISHED:
+        raise UploadGone("unfinished")
+    # No signature covers what a browser sends with a file. Such a blob was not made as it was told to: its copy would
+    # have all of this for a moment.
+    settings = properties.content_settings
+    set_by_browser = [
+        properties.blob_type != BlobType.BLOCKBLOB,
+        properties.metadata,
+        properties.copy.id,
+        settings.cache_control,
+        settings.content_disposition,
+        settings.content_encoding,
+        settings.content_language,
+    ]
+    if any(set_by_browser):
+        raise UploadChanged("another kind of blob, or other properties, than agreed")
+    return Stat(properties.size, etag, settings.content_type, head=head)
+
+
+def read(backend: AzureBackend, key: str, etag: str, start: int, size: int) -> bytes:
+    """Return some bytes of the blob that has the ETag."""
+    with translated_errors("GetBlob"):
+        answer = backend.blob(key).download_blob(offset=start, length=size)
+        # Compared instead of sent as a condition, which is not met either by a blob that is not there.
+        if unquoted(answer.properties, "GetBlob") != etag:
+            raise UploadChanged("read another ETag than was validated")
+        return answer.readall()
