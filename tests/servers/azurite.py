@@ -79,7 +79,6 @@ class Azurite(base.Server):
                 *("--location", self.folder / "data"),
                 # The SDK is newer than what it knows.
                 "--skipApiVersionCheck",
-                "--disableTelemetry",
                 "--silent",
             ],
             env={**os.environ, "AZURITE_ACCOUNTS": f"main:{keys[0]};other:{keys[1]}"},

@@ -20,7 +20,6 @@ GONE = frozenset({"BlobNotFound", "404 CannotVerifyCopySource"})
 CONDITION = frozenset({"ConditionNotMet", "SourceConditionNotMet", "412"})
 CHANGED = CONDITION | {
     "InvalidRange",
-    "416",
     "InvalidBlockList",
     "InvalidBlobType",
     # A browser can send it to a tier that can't be read, or encrypted with a key of its own.
@@ -52,7 +51,8 @@ def translated_errors(operation: str, gone: frozenset[str] = GONE) -> Iterator[N
             raise UploadGone(code) from error
         if code in TAKEN:
             raise NameTaken(code) from error
-        if code in CHANGED:
+        # Not every store that speaks it has a code for this one.
+        if code in CHANGED or status == 416:
             raise UploadChanged(code) from error
         logger.error("the store refused %s: %s", operation, code)
         raise StoreUnavailable(code) from error
