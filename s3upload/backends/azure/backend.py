@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
+from django.core.files.storage import Storage
 from storages.backends.azure_storage import AzureStorage
 
 from ...conf import conf
@@ -32,6 +34,16 @@ class AzureBackend(Backend):
     """
 
     storage: AzureStorage
+    saves_by = "s3upload.backends.azure.AzureUploadStorage"
+    needs = '"azure_container", and "connection_string" or "account_name" with a credential,'
+
+    @classmethod
+    def problem_of(cls, storage: Storage) -> str:
+        if not getattr(storage, "azure_container", None):
+            return "it has no container"
+        with closing(make_service(cast("AzureStorage", storage))) as service:
+            check_credential(service, type(storage).__name__)
+        return ""
 
     def __init__(self, storage: AzureStorage) -> None:
         super().__init__(storage)

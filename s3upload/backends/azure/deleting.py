@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobLeaseClient
 
 from ...exceptions import StoreUnavailable, UploadGone
 from ..base import Pending
@@ -50,9 +51,12 @@ def delete(backend: AzureBackend, keys: Iterable[str]) -> None:
             with translated_errors("DeleteBlob"), ThreadPoolExecutor(max_workers=TOGETHER) as pool:
                 list(pool.map(lambda name: _delete(backend.container.get_blob_client(name)), batch))
             continue
-        for code in codes:
-            if code != "BlobNotFound":
-                logger.warning("a pending object could not be deleted: %s", code)
+        refused = [code for code in codes if code != "BlobNotFound"]
+        if len(refused) == len(batch):
+            logger.error("the store refused DeleteBlob: %s", refused[0])
+            raise StoreUnavailable(refused[0])
+        for code in refused:
+            logger.warning("a pending object could not be deleted: %s", code)
 
 
 def _delete(blob: BlobClient) -> bool:
@@ -74,8 +78,6 @@ def _delete(blob: BlobClient) -> bool:
 
 def _break_lease(blob: BlobClient) -> None:
     # Whoever holds the address of a part can lease the blob, for ever.
-    from azure.storage.blob import BlobLeaseClient
-
     BlobLeaseClient(blob).break_lease(lease_break_period=0)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from azure.storage.blob import BlobProperties, BlobType
+from azure.storage.blob import BlobProperties, BlobType, StandardBlobTier
 
-from ...exceptions import UploadChanged, UploadGone
+from ...exceptions import StoreUnavailable, UploadChanged, UploadGone
 from ..base import Stat
 from .blocks import UNFINISHED
 from .errors import translated_errors, unquoted
 
 if TYPE_CHECKING:
+    from azure.storage.blob import StorageStreamDownloader
+
     from .backend import AzureBackend
 
 
@@ -24,7 +26,7 @@ def stat(backend: AzureBackend, key: str) -> Stat:
 def stat_with_head(backend: AzureBackend, key: str, head: int) -> Stat:
     """Return what the store knows of a blob, and its first bytes."""
     with translated_errors("GetBlob"):
-        answer = backend.blob(key).download_blob(offset=0, length=head)
+        answer = _download(backend, key, 0, head)
         return _stat_of(answer.properties, answer.readall())
 
 
@@ -39,6 +41,8 @@ def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
         properties.blob_type != BlobType.BLOCKBLOB,
         properties.metadata,
         properties.copy.id,
+        # From which nothing can be read or copied.
+        properties.blob_tier == StandardBlobTier.ARCHIVE,
         settings.cache_control,
         settings.content_disposition,
         settings.content_encoding,
@@ -52,8 +56,16 @@ def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
 def read(backend: AzureBackend, key: str, etag: str, start: int, size: int) -> bytes:
     """Return some bytes of the blob that has the ETag."""
     with translated_errors("GetBlob"):
-        answer = backend.blob(key).download_blob(offset=start, length=size)
+        answer = _download(backend, key, start, size)
         # Compared instead of sent as a condition, which is not met either by a blob that is not there.
         if unquoted(answer.properties, "GetBlob") != etag:
             raise UploadChanged("read another ETag than was validated")
         return answer.readall()
+
+
+def _download(backend: AzureBackend, key: str, start: int, size: int) -> StorageStreamDownloader[bytes]:
+    try:
+        return backend.blob(key).download_blob(offset=start, length=size)
+    except ValueError as error:
+        # The SDK's, when an answer tells no range.
+        raise StoreUnavailable("no range") from error
