@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from weakref import finalize
 
 from django.core.files.storage import Storage
 from storages.backends.azure_storage import AzureStorage
@@ -60,6 +61,8 @@ class AzureBackend(Backend):
     def _service(self) -> BlobServiceClient:
         service = make_service(self.storage)
         check_credential(service, type(self.storage).__name__)
+        # Its connections end with the backend.
+        finalize(self, service.close)
         return service
 
     @property

@@ -100,10 +100,12 @@ def end(backend: AzureBackend, key: str, upload_id: str = "") -> bool:
             try:
                 blob.commit_block_list([], **conditions)
             except HttpResponseError as error:
-                if code_of(error) != "LeaseIdMissing":
+                code = code_of(error)
+                if code == "LeaseIdMissing":
+                    _break_lease(blob)
+                    blob.commit_block_list([], **conditions)
+                elif code != "BlobArchived":  # which can be deleted, and not be written
                     raise
-                _break_lease(blob)
-                blob.commit_block_list([], **conditions)
             return _delete(blob)
     except (UploadGone, NameTaken):
         return False

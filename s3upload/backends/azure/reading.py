@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import BlobProperties, BlobType, StandardBlobTier
 
@@ -27,7 +27,10 @@ def stat_with_head(backend: AzureBackend, key: str, head: int) -> Stat:
     """Return what the store knows of a blob, and its first bytes."""
     with translated_errors("GetBlob"):
         answer = _download(backend, key, 0, head)
-        return _stat_of(answer.properties, answer.readall())
+        properties = answer.properties
+        # Its own size is that of the range.
+        properties.size = int(str(properties.content_range).rpartition("/")[2])
+        return _stat_of(properties, answer.readall())
 
 
 def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
@@ -64,8 +67,11 @@ def read(backend: AzureBackend, key: str, etag: str, start: int, size: int) -> b
 
 
 def _download(backend: AzureBackend, key: str, start: int, size: int) -> StorageStreamDownloader[bytes]:
+    answers: list[Any] = []
     try:
-        return backend.blob(key).download_blob(offset=start, length=size)
+        return backend.blob(key).download_blob(offset=start, length=size, raw_response_hook=answers.append)
     except ValueError as error:
-        # The SDK's, when an answer tells no range.
+        # The SDK's, when an answer tells no range; it leaves the rest of it unread.
+        for answer in answers:
+            answer.http_response.internal_response.close()
         raise StoreUnavailable("no range") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from weakref import finalize
 
 from django.core.files.base import File
 from storages.backends.azure_storage import AzureStorage
@@ -26,6 +27,12 @@ class AzureUploadStorage(AzureStorage):
 
     def get_default_settings(self) -> dict[str, Any]:
         return {**super().get_default_settings(), "public_endpoint_url": None}
+
+    def _get_service_client(self) -> Any:
+        client = super()._get_service_client()
+        # Its connections end with the storage.
+        finalize(self, client.close)
+        return client
 
     def __getstate__(self) -> dict[str, Any]:
         # Clients hold locks and connections; a copy makes its own.
