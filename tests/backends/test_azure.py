@@ -195,35 +195,56 @@ def test_blob_that_was_copied_from_elsewhere_is_never_saved(
     refuse_to_save(store, token)
 
 
-@pytest.mark.parametrize("use", [*WRITE_OTHERWISE, "whole", "snapshot"])
-@pytest.mark.parametrize("when", ["sent", "completed"])
-def test_what_the_address_of_a_part_allows_besides_is_never_saved(
-    store: AzureStore, backend: Backend, use: str, when: str
-) -> None:
-    """An upload that somebody has meddled with can't be completed, or not be saved, and goes like any other."""
-    token = sent(backend, BODY, content_type="text/plain") if when == "sent" else completed(backend, BODY)
-    token = replace(token, content_type="text/plain")
-    parts = [Part(1, len(BODY), f"{token.upload_id}-00001")]
+MEDDLING: dict[str, tuple[str, dict[str, str], bytes]] = {
+    **{use: (query, headers, b"") for use, (_method, query, headers) in WRITE_OTHERWISE.items()},
+    "block": ("", {}, b"other bytes!"),  # of the part itself
+    "block list": ("comp=blocklist", {}, b"<BlockList></BlockList>"),
+    "whole": ("", {"x-ms-blob-type": "BlockBlob", "Content-Type": "text/html"}, BODY[::-1]),
+    "snapshot": ("comp=snapshot", {}, b""),
+}
+"""What the address of a part allows besides: query, headers, body."""
+
+HARMLESS = {"block", "snapshot"}
+
+
+def meddle(backend: Backend, token: Token, use: str) -> None:
     address, _comp, own_block = backend.presign_part(token, 1)["url"].partition("&comp=")
-    method, query, headers = {
-        **WRITE_OTHERWISE,
-        "block": ("PUT", f"comp={own_block}", {}),
-        "whole": ("PUT", "", {"x-ms-blob-type": "BlockBlob", "Content-Type": "text/html"}),
-        "snapshot": ("PUT", "comp=snapshot", {}),
-    }[use]
-    body = {"whole": BODY[::-1], "block": b"other bytes!", "block list": b"<BlockList></BlockList>"}.get(use, b"")
-    assert ask(method, f"{address}&{query}", body, **headers) < 300
-    harmless = {"block", "snapshot", "lease"}
-    if when == "sent":
-        try:
-            backend.complete(token, parts)
-        except (UploadGone, UploadChanged, StoreUnavailable):
-            assert use not in {"block", "snapshot"}
-            refuse_to_save(store, token)
-    elif use not in harmless:
-        refuse_to_save(store, token)
+    query, headers, body = MEDDLING[use]
+    assert ask("PUT", f"{address}&{f'comp={own_block}' if use == 'block' else query}", body, **headers) < 300
+
+
+@pytest.mark.parametrize("use", sorted(MEDDLING.keys() - HARMLESS))
+def test_upload_that_was_meddled_with_is_not_completed(store: AzureStore, backend: Backend, use: str) -> None:
+    token = sent(backend, BODY, content_type="text/plain")
+    parts = backend.list_parts(token)
+    meddle(backend, token, use)
+    # A lease is no change; it is in the way.
+    with pytest.raises(StoreUnavailable if use == "lease" else UploadGone):
+        backend.complete(token, parts)
+    refuse_to_save(store, token)
+
+
+@pytest.mark.parametrize("use", sorted(MEDDLING.keys() - HARMLESS - {"lease"}))
+def test_object_in_parts_that_was_meddled_with_is_never_saved(store: AzureStore, backend: Backend, use: str) -> None:
+    token = completed(backend, BODY, content_type="text/plain")
+    meddle(backend, token, use)
+    refuse_to_save(store, token)
+
+
+def test_type_of_an_upload_in_parts_is_compared(store: AzureStore, backend: Backend) -> None:
+    """Of the same size, and of another type than the server has given it."""
+    token = completed(backend, BODY, content_type="text/plain")
+    meddle(backend, token, "whole")
+    refuse_to_save(store, token)
+
+
+@pytest.mark.parametrize("use", MEDDLING)
+@pytest.mark.parametrize("when", ["sent", "completed"])
+def test_upload_that_was_meddled_with_can_be_removed(store: AzureStore, backend: Backend, use: str, when: str) -> None:
+    token = sent(backend, BODY) if when == "sent" else completed(backend, BODY)
+    meddle(backend, token, use)
     backend.abort(token)
-    assert store.keys() == store.uploads() == []
+    assert store.keys() == store.uploads() == store.uncommitted() == []
 
 
 def test_exchanged_object_is_not_the_one_that_was_validated(store: AzureStore, backend: AzureBackend) -> None:

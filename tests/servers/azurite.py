@@ -14,9 +14,8 @@ from azure.storage.blob import BlobServiceClient, CorsRule
 
 from tests.servers import base
 
-ROOT = Path(__file__).parent / "node"
-
-PROGRAM = ROOT / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+FOLDER = Path(__file__).parent / "node"
+"""Where its Node package is described, and installed."""
 
 # What a page needs for uploads; as docs/azure.rst has it.
 CORS_RULE = CorsRule(
@@ -59,22 +58,25 @@ class Azurite(base.Server):
     """
     Azurite's blob service on loopback.
 
-    A Node package, which `make test` installs in the folder `node` beside this module.
+    A Node package, installed in the folder `node` beside this module, or where AZURITE_MODULES says.
     """
 
     name = "azurite"
 
     def start(self) -> AzureAccount:
-        if not PROGRAM.exists():
+        modules = Path(os.environ.get("AZURITE_MODULES") or FOLDER / "node_modules")
+        program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
+        if not program.exists():
             raise base.ServerError(
-                f"Azurite is missing: there is no {PROGRAM}. `make test` installs it, as does: npm --prefix {ROOT} ci"
+                f"Azurite is missing: there is no {program}. "
+                "`make test` installs it; AZURITE_MODULES names another folder with Node packages."
             )
         port = base.free_port()
         keys = [b64encode(secrets.token_bytes(64)).decode() for _ in range(2)]
         self.spawn(
             [
                 "node",
-                PROGRAM,
+                program,
                 *("--blobHost", "127.0.0.1", "--blobPort", str(port)),
                 *("--location", self.folder / "data"),
                 # The SDK is newer than what it knows.
