@@ -18,9 +18,7 @@ FOLDER = Path(__file__).parent / "node"
 """Where its Node package is described, and installed."""
 
 # What a page needs for uploads; as docs/azure.rst has it.
-CORS_RULE = CorsRule(
-    ["*"], ["PUT", "GET", "HEAD"], allowed_headers=["*"], exposed_headers=[""], max_age_in_seconds=3000
-)
+CORS_RULE = CorsRule(["*"], ["PUT"], allowed_headers=["content-type", "x-ms-blob-type"], max_age_in_seconds=3000)
 
 
 @dataclass(frozen=True, kw_only=True)
