@@ -14,7 +14,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
 from s3upload.backends import backend_named
-from s3upload.backends.azure import AzureUploadStorage, copying
+from s3upload.backends.azure import AzureBackend, AzureUploadStorage, copying, presigning
 from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadGone
 from tests.backends.test_azure import use_line
 from tests.conftest import AzureStore, S3Store, storages_with, use_azure
@@ -202,6 +202,24 @@ def test_file_from_s3_is_sent_to_azure(store: AzureStore, bucket: S3Store, setti
     settings.STORAGES = storages_with(settings, default=default)
     assert storage.save("a.txt", uploaded(BODY)) == "a.txt"
     assert store.get("a.txt") == BODY
+
+
+def test_identity_copies_from_a_signed_address(store: AzureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is what counts; Azurite knows no identities without TLS, and the key signs in its place."""
+    addresses: list[str] = []
+    address_of = copying._address_of
+
+    def address(source: AzureBackend, key: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(AzureBackend, "has_identity", True)
+            patch.setattr(presigning, "_signed_by", lambda backend, expiry: {"account_key": store.account.account_key})
+            addresses.append(address_of(source, key))
+        return addresses[-1]
+
+    monkeypatch.setattr(copying, "_address_of", address)
+    assert default_storage.save("a.txt", uploaded(BODY)) == "a.txt"
+    assert store.get("a.txt") == BODY
+    assert ["sp=r" in one for one in addresses] == [True]
 
 
 # --- copies that fail ---------------------------------------------------------------------------

@@ -267,6 +267,10 @@ def use_on_azure(settings: Any, **options: Any) -> None:
             {"azure_container": "media", "connection_string": f"AccountKey={AZURE_KEY}"},
             "Azure's SDK makes no client with the options of AzureUploadStorage",
         ),
+        (
+            {**ACCOUNT, "account_key": f"{AZURE_KEY}!"},
+            "the account key of AzureUploadStorage is none: it is not in base64",
+        ),
         *(
             (
                 {**ACCOUNT, **credential},
@@ -373,7 +377,7 @@ def test_stock_storage_as_default_is_warned_of(settings: Any) -> None:
 
 
 def test_stock_storage_on_azure_is_warned_of(settings: Any) -> None:
-    backend = {"BACKEND": "storages.backends.azure_storage.AzureStorage", "OPTIONS": {**ACCOUNT, "account_key": "k"}}
+    backend = {"BACKEND": "storages.backends.azure_storage.AzureStorage", "OPTIONS": {**ACCOUNT, "account_key": AZURE_KEY}}
     settings.STORAGES = storages_with(settings, default=backend)
     (message,) = ours()
     assert message.id == "s3upload.W008"

@@ -18,7 +18,7 @@ from ...parts import Limits
 from ...tokens import Token
 from ..base import Backend, Page, Part, Pending, Stat, pending_prefix
 from . import blocks, copying, deleting, listing, presigning, reading
-from .clients import check_credential, make_service
+from .clients import account_key_of, check_credential, make_service
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient, UserDelegationKey
@@ -91,6 +91,11 @@ class AzureBackend(Backend):
         """The address of the account for browsers."""
         public = getattr(self.storage, "public_endpoint_url", None) or conf.PUBLIC_ENDPOINT_URL
         return public.rstrip("/") if public else self.url
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether the server has an identity, and no key of the account."""
+        return account_key_of(self.service) is None
 
     @property
     def patience(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 from azure.storage.blob import BlobServiceClient, LinearRetry
@@ -44,6 +45,11 @@ def _credential_of(storage: AzureStorage) -> Any:
     return storage.sas_token or storage.token_credential
 
 
+def account_key_of(service: BlobServiceClient) -> str | None:
+    """Return the key that a client signs with; ``None`` where it has an identity instead, or nothing."""
+    return getattr(service.credential, "account_key", None)
+
+
 def check_credential(service: BlobServiceClient, name: str) -> None:
     """
     Make sure that what browsers send can be signed.
@@ -51,9 +57,13 @@ def check_credential(service: BlobServiceClient, name: str) -> None:
     :param name: of the storage's class, for the message.
     :raises ImproperlyConfigured: when there is a ``sas_token`` only, or nothing.
     """
-    credential = service.credential
-    if not (getattr(credential, "account_key", None) or hasattr(credential, "get_token")):
+    if not (account_key_of(service) or hasattr(service.credential, "get_token")):
         raise ImproperlyConfigured(
             f"{name} has nothing to sign uploads with: set account_key, token_credential, or a connection_string that "
             "has the key; a sas_token can't sign"
         )
+    try:
+        b64decode(account_key_of(service) or "", validate=True)
+    except ValueError:
+        # Found here: where something is signed with it, error reports would show it.
+        raise ImproperlyConfigured(f"the account key of {name} is none: it is not in base64") from None

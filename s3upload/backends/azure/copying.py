@@ -47,12 +47,10 @@ def copy(
 ) -> None:
     """Copy a blob, as :meth:`.AzureBackend.copy_from` says."""
     target = backend.blob(name)
-    # The server's own account could read it as well; a token credential needs a signature.
-    url = signed_url(source, key, READ, COPY_AGE, base=source.url)
     conditions: dict[str, Any] = {} if overwrite else {"match_condition": MatchConditions.IfMissing}
     with translated_errors("CopyBlob"):
         answer = target.start_copy_from_url(
-            url,
+            _address_of(source, key),
             source_etag=quoted(stat.etag),
             source_match_condition=MatchConditions.IfNotModified,
             **conditions,
@@ -69,6 +67,13 @@ def copy(
     except BaseException:
         _undo(target, answer)
         raise
+
+
+def _address_of(source: AzureBackend, key: str) -> str:
+    # Whoever has the account's key may read all of it; an identity needs a signature.
+    if source.has_identity:
+        return signed_url(source, key, READ, COPY_AGE, base=source.url)
+    return source.blob(key).url
 
 
 def _finished(target: BlobClient, answer: dict[str, Any]) -> str:

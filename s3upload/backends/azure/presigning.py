@@ -29,6 +29,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ...conf import PRESIGNED_AGE
 from ...tokens import Token
 from .blocks import block_id
+from .clients import account_key_of
 from .errors import translated_errors
 
 if TYPE_CHECKING:
@@ -112,10 +113,9 @@ def signed_url(
 
 
 def _signed_by(backend: AzureBackend, expiry: datetime) -> dict[str, Any]:
-    account_key = getattr(backend.service.credential, "account_key", None)
-    if account_key:
-        return {"account_key": account_key}
-    return {"user_delegation_key": backend.delegation_key(expiry)}
+    if backend.has_identity:
+        return {"user_delegation_key": backend.delegation_key(expiry)}
+    return {"account_key": account_key_of(backend.service)}
 
 
 class DelegationKey:
