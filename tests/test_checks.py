@@ -377,7 +377,10 @@ def test_stock_storage_as_default_is_warned_of(settings: Any) -> None:
 
 
 def test_stock_storage_on_azure_is_warned_of(settings: Any) -> None:
-    backend = {"BACKEND": "storages.backends.azure_storage.AzureStorage", "OPTIONS": {**ACCOUNT, "account_key": AZURE_KEY}}
+    backend = {
+        "BACKEND": "storages.backends.azure_storage.AzureStorage",
+        "OPTIONS": {**ACCOUNT, "account_key": AZURE_KEY},
+    }
     settings.STORAGES = storages_with(settings, default=backend)
     (message,) = ours()
     assert message.id == "s3upload.W008"
