@@ -109,6 +109,17 @@ def test_ordinary_file_is_saved_as_ever(store: AzureStore, call_count: Any) -> N
     assert call_count["CopyBlob"] == 0
 
 
+def test_copy_of_a_stored_file_has_the_properties_of_its_own_storage(store: AzureStore, settings: Any) -> None:
+    use_azure(settings, store, cache_control="max-age=60", object_parameters={"content_language": "de"})
+    stored = default_storage.save("documents/a.txt", uploaded(BODY))
+    use_azure(settings, store)
+    backend: Any = backend_named("default")
+    stat = backend.stat(stored)
+    assert stat.content_type == "text/plain"
+    backend.copy_from(backend, stored, stat, "b.txt", {"content_type": "text/plain"}, overwrite=False)
+    assert settings_of(store, "b.txt") == {"content_type": "text/plain"}
+
+
 # --- names --------------------------------------------------------------------------------------
 
 

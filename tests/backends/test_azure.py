@@ -607,7 +607,7 @@ def trouble(request: pytest.FixtureRequest, store: AzureStore, settings: Any) ->
             "credentials": {"connection_string": account.connection_string().replace(account.account_key, "bm9ib2R5")},
             "container": {"azure_container": "nobodys"},
         }[request.param]
-        client_options = {"connection_timeout": 1, "read_timeout": 1, "retry_policy": LinearRetry(retry_total=0)}
+        client_options = {"connection_timeout": 1, "read_timeout": 0.3, "retry_policy": LinearRetry(retry_total=0)}
         use_azure(settings, store, client_options=client_options, **changes)
         yield request.param
 

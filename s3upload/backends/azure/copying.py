@@ -3,7 +3,8 @@ Copies inside the account: of the blob that was validated, and of nothing that t
 
 Copy Blob takes a file of any size in one request, and is not always done with the answer
 (https://learn.microsoft.com/rest/api/storageservices/copy-blob). It keeps the properties of its source; of those, a
-pending blob that was found usable has its type and nothing else, and its type is what was agreed.
+pending blob that was found usable has its type and nothing else, and its type is what was agreed. Those of a blob that
+is not pending are set anew in any case.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ...exceptions import StoreUnavailable, UploadChanged, UploadGone
 from ..base import Stat
 from .errors import quoted, translated_errors
 from .presigning import READ, signed_url
+from .reading import is_pending
 
 if TYPE_CHECKING:
     from .backend import AzureBackend
@@ -59,7 +61,7 @@ def copy(
     try:
         etag = _finished(target, answer)
         wanted = {setting: value for setting, value in settings.items() if value}
-        if wanted != {"content_type": stat.content_type}:
+        if wanted != {"content_type": stat.content_type} or not is_pending(key):
             with translated_errors("SetBlobProperties"):
                 target.set_http_headers(
                     ContentSettings(**wanted), etag=etag, match_condition=MatchConditions.IfNotModified

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from azure.storage.blob import BlobProperties, BlobType, StandardBlobTier
 
 from ...exceptions import StoreUnavailable, UploadChanged, UploadGone
-from ..base import Stat
+from ..base import Stat, pending_prefix
 from .blocks import UNFINISHED
 from .errors import translated_errors, unquoted
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def stat(backend: AzureBackend, key: str) -> Stat:
     """Return what the store knows of a blob."""
     with translated_errors("GetBlobProperties"):
-        return _stat_of(backend.blob(key).get_blob_properties())
+        return _stat_of(key, backend.blob(key).get_blob_properties())
 
 
 def stat_with_head(backend: AzureBackend, key: str, head: int) -> Stat:
@@ -30,10 +30,10 @@ def stat_with_head(backend: AzureBackend, key: str, head: int) -> Stat:
         properties = answer.properties
         # Its own size is that of the range.
         properties.size = int(str(properties.content_range).rpartition("/")[2])
-        return _stat_of(properties, answer.readall())
+        return _stat_of(key, properties, answer.readall())
 
 
-def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
+def _stat_of(key: str, properties: BlobProperties, head: bytes | None = None) -> Stat:
     etag = unquoted(properties, "GetBlob")
     if properties.metadata == UNFINISHED:
         raise UploadGone("unfinished")
@@ -51,9 +51,15 @@ def _stat_of(properties: BlobProperties, head: bytes | None = None) -> Stat:
         settings.content_encoding,
         settings.content_language,
     ]
-    if any(set_by_browser):
+    # A stored one has what its storage has set.
+    if is_pending(key) and any(set_by_browser):
         raise UploadChanged("another kind of blob, or other properties, than agreed")
     return Stat(properties.size, etag, settings.content_type, head=head)
+
+
+def is_pending(key: str) -> bool:
+    """Return whether a key is one that browsers send to."""
+    return key.startswith(pending_prefix())
 
 
 def read(backend: AzureBackend, key: str, etag: str, start: int, size: int) -> bytes:
