@@ -35,7 +35,7 @@ class Keeper:
         return None
 
     def kept(self, keys: Collection[str]) -> Collection[str]:
-        """Return those of some keys that the clean-up must leave alone."""
+        """Return those of some keys that the clean-up, and who cancels an upload, must leave alone."""
         return ()
 
     def clean_up(self, age: timedelta, *, dry_run: bool) -> str:
@@ -60,6 +60,11 @@ def register(name: str, keeper: Keeper) -> None:
 def keepers() -> Iterable[Keeper]:
     """Return all keepers."""
     return list(_keepers.values())
+
+
+def wanted(keys: Collection[str]) -> set[str]:
+    """Return those of some keys of pending objects that an app wants to stay."""
+    return {key for keeper in keepers() for key in keeper.kept(keys)} if keys else set()
 
 
 def keeper_of(scope: str) -> Keeper | None:

@@ -40,7 +40,7 @@ from .exceptions import (
 from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
-from .scopes import keeper_of
+from .scopes import keeper_of, wanted
 from .tokens import SignedText, Token
 
 MAX_PARTS = 1000
@@ -149,7 +149,11 @@ def complete_view(request: HttpRequest) -> HttpResponse:
 def abort_view(request: HttpRequest) -> HttpResponse:
     """``{"token"}`` -> ``{}``."""
     # Also when the token has expired: what it stands for may still be there.
-    multipart.abort(_token(request, _json(request, {"token": str}), may_be_expired=True))
+    token = _token(request, _json(request, {"token": str}), may_be_expired=True)
+    backend = multipart.backend_of(token)
+    # What an app still wants stays: a row may have it, and the page is an old one.
+    if not wanted([backend.record_of(token) if token.in_place else token.key]):
+        multipart.abort(token)
     return JsonResponse({})
 
 

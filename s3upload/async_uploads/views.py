@@ -35,7 +35,10 @@ CHUNK = 64 * 1024
 """Bytes of a file that are read at once."""
 
 # One range: RFC 9110, section 14.1.2. For several of them, the whole file is a right answer.
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+
+# More digits no size has, and Python reads only so many.
+_SIZE = re.compile(r"[0-9]{1,19}")
 
 
 class UploadView(View):
@@ -92,8 +95,11 @@ def generate_upload_url(request: HttpRequest, registry: AsyncFieldRegistry, data
     if data.get("sha256"):
         described["sha256"] = data["sha256"]
     file = chosen_file(described)
-    scope = Scope(registry.name, field.async_field_id, _instance_id(data))
-    policy = replace(make_policy(field.name, field), scope=str(scope))
+    instance_id = _instance_id(data)
+    instance = find_instance(field, instance_id) if instance_id else None
+    policy = make_policy(field.name, field, instance)
+    if instance is None:
+        policy = replace(policy, scope=str(Scope(registry.name, field.async_field_id, instance_id)))
     [answered] = grant(request, policy, [file])
     if "error" in answered:
         raise Malformed(answered["error"])
@@ -148,7 +154,7 @@ def _instance_id(data: Mapping[str, Any]) -> str:
 def _data(request: HttpRequest) -> Mapping[str, Any]:
     if request.content_type != "application/json":
         form = request.POST.dict()
-        return {**form, "size": int(form["size"]) if str(form.get("size")).isdecimal() else None}
+        return {**form, "size": int(form["size"]) if _SIZE.fullmatch(str(form.get("size"))) else None}
     try:
         data = json.loads(request.body)
     except (ValueError, RecursionError) as error:
