@@ -23,7 +23,7 @@ from .backends.base import CLAIM_SUFFIX, Backend, Page, Pending
 from .checks import VALID
 from .conf import TOKEN_AGE, conf
 from .exceptions import Forged, StoreUnavailable, UploadGone
-from .scopes import keepers, wanted
+from .scopes import keepers
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class CleanUp:
         """Return what is old enough, and the keys of what would be, if no app wanted it."""
         old = [one for one in page.found if page.now - one.modified >= self.age]
         keys = {one.key for one in old}
-        kept = wanted(keys)
+        kept = {key for keeper in keepers() for key in keeper.kept(keys)} if keys else set()
         return [one for one in old if one.key.removesuffix(CLAIM_SUFFIX) not in kept], kept
 
     def _clean_in_place(self, page: Page) -> None:

@@ -62,11 +62,6 @@ def keepers() -> Iterable[Keeper]:
     return list(_keepers.values())
 
 
-def wanted(keys: Collection[str]) -> set[str]:
-    """Return those of some keys of pending objects that an app wants to stay."""
-    return {key for keeper in keepers() for key in keeper.kept(keys)} if keys else set()
-
-
 def keeper_of(scope: str) -> Keeper | None:
     """
     Return the keeper of a scope; ``None`` for uploads without one.

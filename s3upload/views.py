@@ -40,7 +40,7 @@ from .exceptions import (
 from .owners import identities_of, owner_of
 from .policy import ChosenFile, Policy, clean_file_name
 from .presign import presign
-from .scopes import keeper_of, wanted
+from .scopes import keeper_of
 from .tokens import SignedText, Token
 
 MAX_PARTS = 1000
@@ -150,11 +150,18 @@ def abort_view(request: HttpRequest) -> HttpResponse:
     """``{"token"}`` -> ``{}``."""
     # Also when the token has expired: what it stands for may still be there.
     token = _token(request, _json(request, {"token": str}), may_be_expired=True)
-    backend = multipart.backend_of(token)
-    # What an app still wants stays: a row may have it, and the page is an old one.
-    if not wanted([backend.record_of(token) if token.in_place else token.key]):
+    # A row may have it, and the page is an old one.
+    if not _is_wanted(token):
         multipart.abort(token)
     return JsonResponse({})
+
+
+def _is_wanted(token: Token) -> bool:
+    key = multipart.backend_of(token).record_of(token) if token.in_place else token.key
+    with suppress(Forged):
+        keeper = keeper_of(token.scope)
+        return keeper is not None and key in keeper.kept([key])
+    return False  # the app is not installed any more
 
 
 def dummy_view(request: HttpRequest) -> HttpResponse:

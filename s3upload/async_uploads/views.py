@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import replace
 from mimetypes import guess_type
 from pathlib import PurePath
 from typing import Any, ClassVar, cast
 
+from asgiref.sync import sync_to_async
 from django.core import signing
 from django.core.files.storage import Storage
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
@@ -272,8 +274,10 @@ def file_response(request: HttpRequest, storage: Storage, name: str, size: int, 
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     start, stop = wanted
     is_part = stop - start < size
+    chunks = _chunks(storage, name, *((0, 0) if request.method == "HEAD" else wanted))
     response = StreamingHttpResponse(
-        () if request.method == "HEAD" else _chunks(storage, name, start, stop),
+        # Under ASGI, Django would read all of an iterator that is not async before it sends the first byte.
+        _in_turn(chunks) if isinstance(request, ASGIRequest) else chunks,
         status=206 if is_part else 200,
         headers={**known, "Content-Length": str(stop - start)},
     )
@@ -300,10 +304,21 @@ def _wanted(request: HttpRequest, size: int, validators: tuple[str, str]) -> tup
     return (start, stop) if start < size else None
 
 
-def _chunks(storage: Storage, name: str, start: int, stop: int) -> Iterator[bytes]:
+def _chunks(storage: Storage, name: str, start: int, stop: int) -> Generator[bytes, None, None]:
+    if start == stop:
+        return
     # Opened when it is read: the browser may have it already.
     with storage.open(name) as file:
         file.seek(start)
         while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
             start += len(chunk)
             yield chunk
+
+
+async def _in_turn(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    try:
+        while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+            yield chunk
+    finally:
+        # The browser may have left.
+        await sync_to_async(chunks.close)()

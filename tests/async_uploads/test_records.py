@@ -277,7 +277,7 @@ def test_record_of_an_upload_in_parts_goes_with_them(store: Any, browser: Browse
     assert store.keys() == []
 
 
-def test_record_stays_when_its_object_does(browser: Browser, bucket: S3Store, settings: Any) -> None:
+def test_record_stays_when_its_object_does_on_ceph(browser: Browser, bucket: S3Store, settings: Any) -> None:
     with Proxy(bucket.account.endpoint_url) as line:
         use_line(settings, bucket, line, client_config=impatient(5))
         browser.upload(NEW, "text", "a.txt", BODY, "text/plain")

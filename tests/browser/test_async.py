@@ -109,9 +109,9 @@ def test_somebody_without_the_permission_is_told_at_the_field(
     page.open(NEW)
     page.type("[name=title]", "Without a text")
     page.choose(text("contract.txt"), into=TEXT)
-    (row,) = page.wait_for_states("refused", into=TEXT)
+    (row,) = page.wait_for_states("failed", into=TEXT)
     assert row.error == "You may not upload files here."
-    assert row.buttons == ["Remove"]
+    assert row.buttons == ["Try again", "Remove"]
 
     page.press("Remove", name="contract.txt")
     page.submit()
