@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import replace
+from functools import partial
 from mimetypes import guess_type
 from pathlib import PurePath
 from typing import Any, ClassVar, cast
@@ -317,7 +318,7 @@ def _chunks(storage: Storage, name: str, start: int, stop: int) -> Generator[byt
 
 async def _in_turn(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
     try:
-        while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+        while chunk := await sync_to_async(partial(next, chunks, b""))():
             yield chunk
     finally:
         # The browser may have left.

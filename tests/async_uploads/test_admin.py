@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from s3upload.async_uploads.models import UploadRecord
 from s3upload.exceptions import StoreUnavailable
-from tests.async_uploads.conftest import BODY, NEW, make_user, only_record
-from tests.async_uploads.test_records import Folder
+from tests.async_uploads.conftest import BODY, NEW, Folder, make_user, only_record
 from tests.conftest import FilesystemStore
 from tests.testapp.models import Contract
 from tests.wire import Browser
