@@ -122,7 +122,8 @@ def test_admin_speaks_the_language_of_the_person(admin: Browser, uploads: dict[s
         answer = act(admin, "try_again", uploads["failed"], uploads["stored"])
 
         assert messages_of(answer) == [
-            "stored.txt: der Zustand des Uploads ist „gespeichert“, und nur Fehlgeschlagenes wird noch einmal versucht",
+            "stored.txt: der Zustand des Uploads ist „gespeichert“, "
+            "und nur Fehlgeschlagenes wird noch einmal versucht",
             "1 Upload wurde gespeichert.",
         ]
     assert ">Gespeichert<" in answer.content.decode()

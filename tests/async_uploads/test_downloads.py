@@ -233,9 +233,10 @@ def test_address_that_was_not_signed_here(
     assert browser.client.get(location).status_code == 404
 
 
-def test_what_is_signed_elsewhere_is_no_address(filesystem_store: Any, browser: Browser) -> None:
+def test_what_is_signed_elsewhere_is_no_address(filesystem_store: FilesystemStore, browser: Browser) -> None:
     from django.core import signing
 
+    filesystem_store.put("a.txt", b"bytes")
     for value in ["x", ["testapp.contract.text"], None, 5]:
         signed = signing.dumps(value, salt=FILE_SALT)
         assert browser.client.get(f"/async-uploads/file/{signed}").status_code == 404
