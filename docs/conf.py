@@ -36,5 +36,6 @@ autodoc_typehints_description_target = "documented_params"
 html_theme = "furo"
 html_title = f"s3upload {release}"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_copyright = False
