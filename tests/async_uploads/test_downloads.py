@@ -16,7 +16,7 @@ from s3upload.async_uploads.fields import AsyncFileField
 from s3upload.async_uploads.keeper import authorize
 from s3upload.async_uploads.views import FILE_SALT, download_headers
 from s3upload.exceptions import NotAllowed
-from tests.async_uploads.conftest import make_user
+from tests.async_uploads.conftest import EVERYWHERE, make_user
 from tests.conftest import FilesystemStore, S3Store
 from tests.pages import set_clock
 from tests.testapp.models import Contract, Note
@@ -116,6 +116,7 @@ def test_other_methods(browser: Browser, url: str, method: str) -> None:
 # --- what is there --------------------------------------------------------------------------
 
 
+@EVERYWHERE
 def test_file_is_read_as_an_attachment(browser: Browser, url: str) -> None:
     status, headers, body = fetch(browser, url)
 
@@ -127,6 +128,7 @@ def test_file_is_read_as_an_attachment(browser: Browser, url: str) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@EVERYWHERE
 def test_head(browser: Browser, url: str) -> None:
     status, headers, body = fetch(browser, url, "HEAD")
 

@@ -117,7 +117,8 @@ class ContractProxy(Contract):
 class Note(models.Model):
     """Belongs to who wrote it; anyone may read. Has a registry and a storage of its own."""
 
-    owner = models.ForeignKey("auth.User", null=True, on_delete=models.CASCADE)
+    # Without a constraint: apps without migrations, as this one, have their tables before the users have theirs.
+    owner = models.ForeignKey("auth.User", null=True, on_delete=models.CASCADE, db_constraint=False)
     file = AsyncFileField(
         upload_to="notes/",
         storage=archive_storage,
