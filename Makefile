@@ -12,6 +12,7 @@ FIGURES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LOCALSTACK := .venv-localstack
+AZURITE := tests/servers/node/node_modules
 DEMO := .venv-demo
 DEMO_PYTHON := $(DEMO)/bin/python
 BENCH := .venv-bench
@@ -76,10 +77,10 @@ check-locales: packages ## The compiled translations are those of the sources
 docs: $(VENV)/.made ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -q -n -W --keep-going docs docs/_build/html
 
-pytest: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## The Python and browser tests (PYTEST_ARGS=…)
+pytest: packages $(VENV)/.made $(LOCALSTACK)/.made $(AZURITE)/.made js/node_modules/.made ## The Python and browser tests (PYTEST_ARGS=…)
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-coverage: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## The same in one process, with branch coverage
+coverage: packages $(VENV)/.made $(LOCALSTACK)/.made $(AZURITE)/.made js/node_modules/.made ## The same in one process, with branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine
@@ -88,7 +89,7 @@ coverage: packages $(VENV)/.made $(LOCALSTACK)/.made js/node_modules/.made ## Th
 load: packages $(VENV)/.made ## Two thousand uploads while the store refuses one request in ten; `make test` has 300
 	LOAD_UPLOADS=2000 $(BIN)/python -m pytest -s tests/test_load.py
 
-defences: packages $(VENV)/.made $(LOCALSTACK)/.made ## Take each defence out in turn, and see its test fail
+defences: packages $(VENV)/.made $(LOCALSTACK)/.made $(AZURITE)/.made ## Take each defence out in turn, and see its test fail
 	$(BIN)/python -m tests.defences
 
 # The checkout stands first in the path: it is what is measured.
@@ -111,6 +112,10 @@ $(LOCALSTACK)/.made: tests/servers/requirements-localstack.txt | $(VENV)/.made
 	$(BIN)/uv pip install -q --python $(LOCALSTACK)/bin/python -r $<
 	@touch $@
 
+$(AZURITE)/.made: tests/servers/node/package.json tests/servers/node/package-lock.json | packages
+	npm --prefix tests/servers/node ci --no-audit --no-fund
+	@touch $@
+
 $(DEMO)/.made: setup.cfg pyproject.toml
 	@.ci/make-venv $(PYTHON) $(DEMO)
 	$(DEMO)/bin/pip install -q -e '.[demo]'
@@ -127,4 +132,4 @@ js/node_modules/.made: js/package.json js/package-lock.json | packages
 
 clean: ## Remove what the targets made; the packages of the system stay
 	rm -rf $(VENV) $(LOCALSTACK) $(DEMO) $(BENCH) .tox .mypy_cache .pytest_cache .ruff_cache \
-	  build dist *.egg-info js/node_modules docs/_build demo/data .coverage*
+	  build dist *.egg-info js/node_modules js/dist js/LICENSE $(AZURITE) docs/_build demo/data .coverage*

@@ -23,9 +23,10 @@ default_role = "any"
 nitpicky = True
 # Nothing is fetched while building, so there is nothing that names outside of this package could lead to.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(django|storages|collections|typing|concurrent|io)\..*"),
-    # Names as annotations have them: Django's, and two of ours that nobody has to know.
-    (r"py:(class|exc)", r"(HttpRequest|ImproperlyConfigured|ValidationError|Promise|Token|RequestUploads)"),
+    (r"py:.*", r"(django|rest_framework|storages|collections|typing|concurrent|io)\..*"),
+    # Names as annotations have them: Django's and Python's, and three of ours that nobody has to know.
+    (r"py:(class|exc)", r"(HttpRequest|ImproperlyConfigured|PermissionDenied|ValidationError|Promise)"),
+    (r"py:(class|exc)", r"(datetime\.timedelta|Permission|Token|RequestUploads)"),
 ]
 
 autodoc_member_order = "bysource"
@@ -35,5 +36,6 @@ autodoc_typehints_description_target = "documented_params"
 html_theme = "furo"
 html_title = f"s3upload {release}"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_copyright = False

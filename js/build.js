@@ -1,9 +1,10 @@
 /**
  * Bundle src/ with its style sheet and the translations to the one file that is served.
  *
- * `node build.js` writes it; `node build.js --check` fails when it is not what the sources give.
+ * `node build.js` writes it; `node build.js --check` fails when it is not what the sources give; `node build.js
+ * --package` makes what the npm package has beside its declarations, which is not committed.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -11,11 +12,13 @@ import { minify } from "terser";
 import { parsePo } from "./po.js";
 
 /** Largest bundle, in bytes, as a server sends it. */
-const BUDGET = 10.75 * 1024;
+const BUDGET = 11.25 * 1024;
 
 const SOURCES = new URL("src/", import.meta.url);
 const LOCALES = new URL("../s3upload/locale/", import.meta.url);
 const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.url);
+const PACKAGED = new URL("dist/s3upload.js", import.meta.url);
+const LICENSE = new URL("../LICENSE", import.meta.url);
 const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
 const BANNER = "// Built from js/src: change it there.";
 
@@ -25,6 +28,7 @@ const BANNER = "// Built from js/src: change it there.";
  * it, which a test checks.
  */
 export const INTERNAL = [
+  "abandon",
   "afresh",
   "announce",
   "arrived",
@@ -67,14 +71,18 @@ export function readCatalog() {
   return { en, ...Object.fromEntries(languages.map((language, index) => [language, columns[index]])) };
 }
 
-/** The bundle, byte for byte the same for the same sources. */
-export async function bundle() {
+/**
+ * A bundle, byte for byte the same for the same sources.
+ *
+ * @param {string} [entry]  in src/; by default that of the page
+ */
+export async function bundle(entry = "index.js") {
   const style = readFileSync(new URL("s3upload.css", SOURCES), "utf8");
   const css = await transform(style, { loader: "css", minify: true, target: BROWSERS, charset: "utf8" });
   // What a custom property holds is left as written by esbuild: any space could be meant. Here none is.
   const sheet = css.code.trim().replaceAll(", ", ",").replaceAll(": ", ":");
   const result = await build({
-    entryPoints: [fileURLToPath(new URL("index.js", SOURCES))],
+    entryPoints: [fileURLToPath(new URL(entry, SOURCES))],
     absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
     bundle: true,
     charset: "utf8",
@@ -99,6 +107,13 @@ export async function bundle() {
 }
 
 async function main() {
+  if (process.argv.includes("--package")) {
+    mkdirSync(new URL(".", PACKAGED), { recursive: true });
+    // Without what looks after the inputs of a page: to import it does nothing, and needs no page.
+    writeFileSync(PACKAGED, await bundle("upload.js"));
+    copyFileSync(LICENSE, new URL("LICENSE", import.meta.url));
+    return;
+  }
   const text = await bundle();
   const size = gzipSync(text, { level: 9 }).length;
   if (size > BUDGET) throw new Error(`The bundle has ${size} bytes gzipped; no more than ${BUDGET} are wanted.`);

@@ -18,7 +18,7 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
 from .backends import backend_class_for, backend_for
-from .backends.filesystem import FileSystemBackend
+from .backends.base import Backend
 from .backends.providers import OPTIONS as PROVIDER_OPTIONS
 from .conf import conf
 from .parts import S3_LIMITS
@@ -135,45 +135,44 @@ def check_endpoint(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> It
 
 
 def check_buckets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Every storage of STORAGES that is on S3 can be made, and names its bucket."""
-    for alias, storage in conf.storages.items():
-        if not _is_on_s3(_import(storage.get("BACKEND", ""))):
+    """Every storage of STORAGES that is on S3 or Azure can be made, and names its bucket or container."""
+    for alias, options in conf.storages.items():
+        backend_class = _backend_class(_import(options.get("BACKEND", "")))
+        if backend_class is None or not backend_class.saves_by:
             continue
         try:
-            problem = "" if getattr(storages[alias], "bucket_name", None) else "it has no bucket"
+            problem = backend_class.problem_of(storages[alias])
         except ImproperlyConfigured as error:
             problem = str(error)
         if problem:
+            name = backend_class.saves_by.rpartition(".")[2]
             yield Error(
                 f'STORAGES["{alias}"] can\'t be used: {problem}.',
-                hint='Its OPTIONS are those of S3UploadStorage, "bucket_name" among them.',
+                hint=f"Its OPTIONS are those of {name}, {backend_class.needs} among them.",
                 id="s3upload.E010",
             )
 
 
 def check_storages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
-    """Storages on S3 save by copying."""
-    hint = "Use s3upload.storage.S3UploadStorage, or a subclass of it, with the same options: it saves by a copy."
-    default = _import(conf.storages.get("default", {}).get("BACKEND", ""))
-    if isinstance(default, type) and _sends_twice(default):
-        yield CheckWarning(
-            'STORAGES["default"] sends every byte of an uploaded file to S3 a second time.',
-            hint=hint,
-            id="s3upload.W008",
-        )
+    """Storages on S3 and Azure save by copying."""
+    better = _better_storage(_import(conf.storages.get("default", {}).get("BACKEND", "")))
+    if better:
+        yield _sends_twice('STORAGES["default"] sends', better)
     for model in apps.get_models():
         for field in model._meta.local_fields:
-            if (
-                isinstance(field, models.FileField)
-                and field.storage is not default_storage
-                and _sends_twice(field.storage.__class__)
-            ):
-                yield CheckWarning(
-                    "The storage of this field sends every byte of an uploaded file to S3 a second time.",
-                    obj=field,
-                    hint=hint,
-                    id="s3upload.W008",
-                )
+            if isinstance(field, models.FileField) and field.storage is not default_storage:
+                better = _better_storage(field.storage.__class__)
+                if better:
+                    yield _sends_twice("The storage of this field sends", better, field)
+
+
+def _sends_twice(what: str, better: str, obj: Any = None) -> CheckMessage:
+    return CheckWarning(
+        f"{what} every byte of an uploaded file to the store a second time.",
+        obj=obj,
+        hint=f"Use {better}, or a subclass of it, with the same options: it saves by a copy.",
+        id="s3upload.W008",
+    )
 
 
 def check_providers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterator[CheckMessage]:
@@ -223,7 +222,12 @@ def _storages_on_s3() -> Iterator[tuple[str, Any, Storage]]:
 
 
 def _is_on_s3(storage_class: Any) -> bool:
-    return isinstance(storage_class, type) and backend_class_for(storage_class) not in (None, FileSystemBackend)
+    # Or what speaks it: these differ.
+    return hasattr(_backend_class(storage_class), "provider")
+
+
+def _backend_class(storage_class: Any) -> type[Backend] | None:
+    return backend_class_for(storage_class) if isinstance(storage_class, type) else None
 
 
 def _is_path(value: Any) -> bool:
@@ -284,13 +288,12 @@ def _position(classes: list[Any], wanted: str) -> int | None:
     return None
 
 
-def _sends_twice(storage_class: type) -> bool:
-    if not _is_on_s3(storage_class):
-        return False
-    # Not at the top: boto3 is imported where there is a storage that needs it.
-    from .storage import S3UploadStorage
-
-    return not issubclass(storage_class, S3UploadStorage)
+def _better_storage(storage_class: Any) -> str:
+    """Return the path of the storage to use instead of one that sends what could be copied; empty for others."""
+    backend_class = _backend_class(storage_class)
+    better = backend_class.saves_by if backend_class is not None else ""
+    # Imported where there is a storage that needs it: boto3, or Azure's SDK, is there already.
+    return better if better and not issubclass(storage_class, import_string(better)) else ""
 
 
 def _resolve(path: str) -> str | None:

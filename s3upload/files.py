@@ -230,7 +230,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
                 raise UploadForeign("another owner")
             stat = self._ask(self.token.key)
             # What is sent in parts has the type that the server began with.
-            expected = (None, stat.content_type if self.token.upload_id else self.token.content_type)
+            is_signed = self.token.upload_id and self.backend.signs_types
+            expected = (None, stat.content_type if is_signed else self.token.content_type)
             if stat.size != self.token.size or stat.content_type not in expected:
                 raise UploadChanged("another size or type than agreed")
             if self.token.in_place and not self.backend.is_pending(self.token):
@@ -382,7 +383,7 @@ class RequestUploads:
 
 
 def upload_of(content: object) -> DirectUploadedFile | None:
-    """Return the uploaded file that is to be saved; ``None`` for any other file."""
+    """Return the uploaded file that a storage is given, which Django may have wrapped; ``None`` for any other."""
     upload = content.file if type(content) is File else content
     return upload if isinstance(upload, DirectUploadedFile) else None
 

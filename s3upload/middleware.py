@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, TooManyFilesSent
-from django.http import HttpRequest, HttpResponse
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.utils.datastructures import MultiValueDict
 
 from .conf import conf
 from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadExpired, UploadForeign
@@ -120,7 +122,16 @@ def _claiming(request_class: Any) -> type[HttpRequest]:
     return ClaimingRequest
 
 
-def claim(request: HttpRequest) -> None:
+class Form(Protocol):
+    """A parsed form: a request, or what somebody else has parsed of one. Its representation shows no tokens."""
+
+    POST: QueryDict
+    FILES: MultiValueDict[str, UploadedFile[Any]]
+
+    def _mark_post_parse_error(self) -> None: ...
+
+
+def claim(request: HttpRequest, form: Form | None = None, identity: Callable[[str], str] = field_identity) -> None:
     """
     Turn the posted tokens of a parsed form into uploaded files, under the names of their fields, in order.
 
@@ -128,50 +139,67 @@ def claim(request: HttpRequest) -> None:
     the one kept from an earlier post. Asks nothing of the store. A token that has expired, or was given out for
     another field, becomes a file that can't be used: the form says so on its field.
 
+    :param form: of the request, where somebody else has parsed it.
+    :param identity: returns the field that an input is for, given its name.
     :raises Forged: when a token was not signed by this site.
     :raises TooManyFilesSent: when there are more than Django allows in a form; none has been looked at then.
     """
-    entries = [name for name in request.POST if name.endswith(SUFFIX)]
+    form = cast("Form", request) if form is None else form
+    entries = [name for name in form.POST if name.endswith(SUFFIX)]
     if not entries:
         return
-    # No variable shows the tokens: the error page of a developer shows variables.
-    if sum(len(request.POST.getlist(entry)) for entry in entries) > conf.max_files:
-        _empty(request)
+    names = [entry.removesuffix(SUFFIX) for entry in entries]
+    try:
+        claimed = claim_tokens(
+            request,
+            [
+                (identity(name), [SignedText(signed) for signed in form.POST.getlist(entry)])
+                for name, entry in zip(names, entries, strict=True)
+            ],
+        )
+    except BaseException:
+        # As Django does with a form that it can't parse: whoever asks again, an error report say, gets an empty one.
+        form._mark_post_parse_error()
+        raise
+    # Tokens are no form data to a view, and have no place in its error reports.
+    _remove(form, entries)
+    for name, files in zip(names, claimed, strict=True):
+        if files:
+            form.FILES.setlist(name, [*files, *form.FILES.getlist(name)])
+
+
+def claim_tokens(
+    request: HttpRequest, posted: Sequence[tuple[str, Sequence[SignedText]]]
+) -> list[list[DirectUploadedFile]]:
+    """
+    Turn posted tokens into uploaded files, in order; one that is posted twice for a field is one file.
+
+    :param posted: fields, and what was posted for each; no variable shows it, as the error page of a developer would.
+    :raises Forged: when a token was not signed by this site.
+    :raises TooManyFilesSent: when there are more than Django allows in a form; none has been looked at then.
+    """
+    if sum(len(tokens) for _field, tokens in posted) > conf.max_files:
         raise TooManyFilesSent(
             f"The number of uploaded files exceeded {conf.max_files} (settings.DATA_UPLOAD_MAX_NUMBER_FILES)."
         )
-    uploads = RequestUploads(partial(identities_of, request))
-    try:
-        # A token that is posted twice is one file.
-        claimed = {
-            entry: [
-                _claimed(uploads, signed, entry.removesuffix(SUFFIX))
-                for signed in map(SignedText, dict.fromkeys(request.POST.getlist(entry)))
-                if signed
-            ]
-            for entry in entries
-        }
-    except BaseException:
-        _empty(request)
-        raise
-    # Tokens are no form data to a view, and have no place in its error reports.
-    _remove(request, entries)
+    # Fields of an API may claim theirs one after the other.
+    uploads = uploads_of(request) or RequestUploads(partial(identities_of, request))
+    claimed = [
+        [_claimed(uploads, signed, field) for signed in dict.fromkeys(tokens) if signed] for field, tokens in posted
+    ]
     request.s3upload = uploads  # type: ignore[attr-defined]
-    for entry, files in claimed.items():
-        name = entry.removesuffix(SUFFIX)
-        if files:
-            request.FILES.setlist(name, [*files, *request.FILES.getlist(name)])
+    return claimed
 
 
-def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedFile:
+def _claimed(uploads: RequestUploads, signed: SignedText, field: str) -> DirectUploadedFile:
     try:
         token, expired = Token.unsign(signed)
     except Forged:
-        logger.warning("a forged token was posted for %r", name[:100])
+        logger.warning("a forged token was posted for %r", field[:100])
         raise
     error: UnusableUpload | None = None
-    if token.field != field_identity(name):
-        error = UploadForeign(f"a token for {token.field!r} was posted for {name[:100]!r}")
+    if token.field != field:
+        error = UploadForeign(f"a token for {token.field!r} was posted for {field[:100]!r}")
     elif expired:
         error = UploadExpired()
     elif uploads.has(token):
@@ -179,14 +207,9 @@ def _claimed(uploads: RequestUploads, signed: str, name: str) -> DirectUploadedF
     return uploads.add(token, signed, error)
 
 
-def _empty(request: HttpRequest) -> None:
-    # As Django does with a form that it can't parse: whoever asks again, an error report say, gets an empty one.
-    request._mark_post_parse_error()  # type: ignore[attr-defined]
-
-
-def _remove(request: HttpRequest, names: list[str]) -> None:
-    post = request.POST.copy()
+def _remove(form: Form, names: list[str]) -> None:
+    post = form.POST.copy()
     for name in names:
         del post[name]
     post._mutable = False
-    request.POST = post  # type: ignore[assignment]
+    form.POST = post

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import PurePath
-from typing import cast
+from typing import Any, cast
 
 from django.core import signing
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
+from django.core.validators import FileExtensionValidator
 from django.http.multipartparser import MultiPartParser
 from django.template.defaultfilters import filesizeformat
 from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 
-from .conf import POLICY_AGE
+from .conf import POLICY_AGE, conf
 from .exceptions import Expired, Forged, Refused
 from .sniffing import agrees, has_signature, sniffed_type
 
@@ -211,6 +213,43 @@ class Policy:
         if self.extensions is None:
             return self._specifiers()
         return [f".{extension}" for extension in self.extensions]
+
+
+def policy_of(
+    name: str,
+    storage: str,
+    validators: Iterable[Any],
+    *,
+    accept: str = "",
+    max_size: int | None = None,
+    scope: str = "",
+) -> Policy:
+    """
+    Return the policy of a field.
+
+    :param name: of its input.
+    :param storage: the name of the storage that its files are for.
+    :param validators: of the field; those that limit sizes or extensions count, and those that have an ``accept``.
+    :param accept: the input's ``accept`` attribute; else that of the first validator that has one.
+    :param max_size: a further limit, in bytes.
+    :param scope: what else its uploads are bound to.
+    """
+    validators = list(validators)
+    sizes = [getattr(validator, "max_size", None) for validator in validators]
+    accepted = [getattr(validator, "accept", None) for validator in validators]
+    extensions = [
+        validator.allowed_extensions
+        for validator in validators
+        if isinstance(validator, FileExtensionValidator) and validator.allowed_extensions is not None
+    ]
+    return Policy(
+        field=field_identity(name),
+        storage=storage,
+        max_size=min(size for size in (*sizes, conf.MAX_SIZE, max_size) if isinstance(size, int)),
+        accept=accept or next((one for one in accepted if isinstance(one, str)), ""),
+        extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
+        scope=scope,
+    )
 
 
 # What astuple() gives, which copies each value.

@@ -8,12 +8,11 @@ and does nothing more for a widget that is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.core.validators import FileExtensionValidator
 from django.db import models
 from django.forms import BaseForm, BoundField, FileField, FileInput, ImageField
 from django.forms.widgets import Media, Script
@@ -25,7 +24,7 @@ from .conf import conf
 from .exceptions import StoreUnavailable, UploadForeign
 from .files import DirectUploadedFile
 from .images import image_to_python
-from .policy import Policy, field_identity
+from .policy import Policy, policy_of
 from .tokens import entry_name
 
 CURABLE = frozenset({"contradiction", StoreUnavailable.default_code})
@@ -39,10 +38,14 @@ POLICY = "data-s3upload-policy"
 ATTRIBUTES = {ENDPOINT, ON, POLICY}
 
 
-def install() -> None:
-    """Give Django's classes the methods of this module; again makes no difference."""
-    for cls, methods in METHODS.items():
-        for name, method in methods.items():
+def install(methods: Mapping[type, Mapping[str, Any]] | None = None) -> None:
+    """
+    Give classes methods of ours; again makes no difference.
+
+    :param methods: by class and name; those of this module for Django's classes when left out.
+    """
+    for cls, named in (METHODS if methods is None else methods).items():
+        for name, method in named.items():
             setattr(cls, name, method)
 
 
@@ -88,27 +91,21 @@ def make_policy(
     """
     Return what may be uploaded under a name.
 
-    :param model_field: that the files are for, whose storage and validators count.
+    :param model_field: that the files are for, whose storage, scope and validators count.
     :param instance: whose field that is.
-    :param validators: further ones; each may have a ``max_size`` (bytes) or an ``accept``.
-    :param accept: as in the attribute of an input; else that of the first validator that has one.
-    :param max_size: bytes; the setting and the validators may say less.
+    :param validators: further ones.
+    :param accept: as in the attribute of an input.
+    :param max_size: a further limit, in bytes.
     """
-    validators = [*validators, *(model_field.validators if model_field is not None else ())]
-    sizes = [getattr(validator, "max_size", None) for validator in validators] + [conf.MAX_SIZE, max_size]
-    accepted = [getattr(validator, "accept", None) for validator in validators]
-    extensions = [
-        validator.allowed_extensions
-        for validator in validators
-        if isinstance(validator, FileExtensionValidator) and validator.allowed_extensions is not None
-    ]
-    return Policy(
-        field=field_identity(name),
-        storage=storage_name(model_field) if model_field is not None else DEFAULT,
-        max_size=min(size for size in sizes if isinstance(size, int)),
-        accept=accept or next((one for one in accepted if isinstance(one, str)), ""),
-        extensions=tuple(sorted(set.intersection(*map(set, extensions)))) if extensions else None,
-        scope=scope_of(model_field, instance) if model_field is not None else "",
+    if model_field is None:
+        return policy_of(name, DEFAULT, validators, accept=accept, max_size=max_size)
+    return policy_of(
+        name,
+        storage_name(model_field),
+        [*validators, *model_field.validators],
+        accept=accept,
+        max_size=max_size,
+        scope=scope_of(model_field, instance),
     )
 
 
@@ -139,8 +136,13 @@ def script_of(widget: FileInput) -> SafeString:
     bound_field: BoundField | None = getattr(widget, "s3upload_bound_field", None)
     known = {} if bound_field is None else vars(bound_field.form)
     if "_s3upload_script" not in known:
-        known["_s3upload_script"] = _script_at(SCRIPT.path)
+        known["_s3upload_script"] = script()
     return cast("SafeString", known["_s3upload_script"])
+
+
+def script() -> SafeString:
+    """Return the element of the script."""
+    return _script_at(SCRIPT.path)
 
 
 @lru_cache(maxsize=16)
@@ -156,6 +158,35 @@ def posted_uploads(bound_field: BoundField) -> list[DirectUploadedFile]:
     return [file for file in posted if isinstance(file, DirectUploadedFile)]
 
 
+def attributes_of(policy: Policy) -> dict[str, str]:
+    """Return the attributes by which the script knows an input."""
+    accept = {"accept": policy.accept} if policy.accept else {}
+    return {**accept, ENDPOINT: conf.endpoint_url, ON: conf.UPLOAD_ON, POLICY: policy.sign()}
+
+
+def kept_inputs(name: str, uploads: Iterable[DirectUploadedFile], form: str | None = None) -> SafeString:
+    """
+    Return the hidden inputs that post uploads once more.
+
+    :param name: of the file input.
+    :param form: the id of the form that they post with, where they stand outside.
+    """
+    return format_html_join(
+        "",
+        '<input type="hidden" name="{}" value="{}" data-s3upload-name="{}" data-s3upload-size="{}"{}>',
+        (
+            (
+                entry_name(name),
+                upload.signed_token,
+                upload.name,
+                upload.token.size,
+                format_html(' form="{}"', form) if form else "",
+            )
+            for upload in uploads
+        ),
+    )
+
+
 # Methods of FileInput. Its own ones do nothing but what they inherit.
 
 
@@ -166,11 +197,7 @@ def get_context(self: FileInput, name: str, value: Any, attrs: dict[str, Any] | 
     rendered = context["widget"]["attrs"]
     policy = policy_for(self, name, rendered.get("accept"))
     if takes_uploads(policy.storage):
-        rendered[ENDPOINT] = conf.endpoint_url
-        rendered[ON] = conf.UPLOAD_ON
-        rendered[POLICY] = policy.sign()
-        if policy.accept:
-            rendered["accept"] = policy.accept
+        rendered.update(attributes_of(policy))
         if kept_uploads(self) and rendered.pop("required", False):
             rendered["data-s3upload-required"] = True
     return context
@@ -185,26 +212,12 @@ def render(
     if POLICY not in html:
         return html
     # Before the tokens: it fails where "collectstatic" was not run, and error reports show variables.
-    script = script_of(self)
+    element = script_of(self)
     uploads = kept_uploads(self)
     if not uploads:
-        return html + script
-    form = {**self.attrs, **(attrs or {})}.get("form")
-    kept = format_html_join(
-        "",
-        '<input type="hidden" name="{}" value="{}" data-s3upload-name="{}" data-s3upload-size="{}"{}>',
-        (
-            (
-                entry_name(name),
-                upload.signed_token,
-                upload.name,
-                upload.token.size,
-                format_html(' form="{}"', form) if form else "",
-            )
-            for upload in uploads
-        ),
-    )
-    return html + kept + script
+        return html + element
+    kept = kept_inputs(name, uploads, {**self.attrs, **(attrs or {})}.get("form"))
+    return html + kept + element
 
 
 def _in_one(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -273,16 +286,21 @@ def check_upload(upload: DirectUploadedFile, policy: Policy) -> None:
 
 def model_field_of(bound_field: BoundField) -> models.FileField | None:
     """
-    Return the model field that a form's field is for.
+    Return the model field that a form's field is for, if there is one that has files.
 
-    It is that of the same name of a model form; in other forms, what the field's own ``model_field`` says.
+    It is that of the same name of a model form; else what the field's own ``model_field`` says.
     """
     own: models.FileField | None = getattr(bound_field.field, "model_field", None)
     model = getattr(getattr(bound_field.form, "_meta", None), "model", None)
-    if own is not None or model is None:
-        return own
+    return file_field_of(model, bound_field.name) if own is None else own
+
+
+def file_field_of(model: type[models.Model] | None, name: str) -> models.FileField | None:
+    """Return the field of a model, if there is one that has files."""
+    if model is None:
+        return None
     try:
-        field = model._meta.get_field(bound_field.name)
+        field = model._meta.get_field(name)
     except FieldDoesNotExist:
         return None
     return field if isinstance(field, models.FileField) else None

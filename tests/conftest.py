@@ -15,9 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from weakref import WeakSet
 
 import pytest
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobProperties
 from botocore.client import BaseClient
 from pytest_django.live_server_helper import LiveServer
 from selenium import webdriver
@@ -25,7 +28,31 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.servers.base import S3Account, in_background
+from tests.servers.azurite import AzureAccount
+from tests.servers.base import S3Account, in_background, running
+
+# Of the tests' own clients of Azure, whose calls are no business of `call_count` either.
+OUR_AGENT = "s3upload-tests"
+
+AZURE_OPERATIONS = {
+    ("HEAD", "", False): "GetBlobProperties",
+    ("GET", "", False): "GetBlob",
+    ("PUT", "", False): "PutBlob",
+    ("PUT", "", True): "CopyBlob",
+    ("PUT", "copy", False): "AbortCopyBlob",
+    ("PUT", "properties", False): "SetBlobProperties",
+    ("PUT", "blocklist", False): "PutBlockList",
+    ("GET", "blocklist", False): "GetBlockList",
+    ("PUT", "block", False): "PutBlock",
+    ("PUT", "lease", False): "LeaseBlob",
+    ("DELETE", "", False): "DeleteBlob",
+    ("POST", "batch", False): "BlobBatch",
+    ("GET", "list", False): "ListBlobs",
+}
+"""The operations of Azure by method, the query's `comp`, and whether something is copied."""
+
+# What the blob says that an upload in blocks begins with.
+UNFINISHED = {"s3upload": "unfinished"}
 
 # Clients of the tests' own, whose calls are no business of `call_count`.
 our_clients: WeakSet[BaseClient] = WeakSet()
@@ -60,6 +87,13 @@ def ceph() -> Iterator[S3Account]:
 def localstack() -> Iterator[S3Account]:
     """LocalStack's S3."""
     with in_background("tests.servers.localstack") as account:
+        yield account
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[AzureAccount]:
+    """Azurite, which emulates Azure Blob storage."""
+    with running("tests.servers.azurite", AzureAccount) as account:
         yield account
 
 
@@ -134,6 +168,71 @@ class S3Store:
         self.client.delete_bucket(Bucket=self.bucket)
 
 
+class AzureStore:
+    """What a test may ask of a container, by a client that `call_count` does not count."""
+
+    name = "azurite"
+
+    def __init__(self, account: AzureAccount) -> None:
+        self.account = account
+        self.bucket = f"test-{uuid.uuid4().hex[:16]}"
+        self.client = account.client(user_agent=OUR_AGENT)
+        self.container = self.client.get_container_client(self.bucket)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The OPTIONS of a storage in this container."""
+        return {"connection_string": self.account.connection_string(), "azure_container": self.bucket}
+
+    def get(self, key: str) -> bytes:
+        return self.container.download_blob(key).readall()
+
+    def put(self, key: str, body: bytes) -> None:
+        self.container.upload_blob(key, body, overwrite=True)
+
+    def head(self, key: str) -> BlobProperties:
+        return self.container.get_blob_client(key).get_blob_properties()
+
+    def keys(self, prefix: str = "") -> list[str]:
+        return [blob.name for blob in self._list(prefix) if blob.metadata != UNFINISHED]
+
+    def uploads(self) -> list[str]:
+        """Return the names of uploads in blocks that are not over."""
+        return [blob.name for blob in self._list() if blob.metadata == UNFINISHED]
+
+    def uncommitted(self) -> list[str]:
+        """Return the names of what is nothing but blocks."""
+        made = [blob.name for blob in self._list()]
+        listed = self.container.list_blobs(include=["uncommittedblobs"])
+        return [blob.name for blob in listed if blob.name not in made]
+
+    def _list(self, prefix: str = "") -> list[BlobProperties]:
+        return list(self.container.list_blobs(prefix, include=["metadata"]))
+
+    def remove(self) -> None:
+        self.client.delete_container(self.bucket)
+        self.client.close()
+
+
+@pytest.fixture
+def azurite_store(settings: Any, azurite: AzureAccount) -> Iterator[AzureStore]:
+    """STORAGES["default"] is a fresh container on Azurite."""
+    store = AzureStore(azurite)
+    azurite.create_bucket(store.bucket)
+    use_azure(settings, store)
+    yield store
+    store.remove()
+
+
+def use_azure(settings: Any, store: AzureStore, **options: Any) -> None:
+    """Make STORAGES["default"] a storage in a container, with further options."""
+    default = {
+        "BACKEND": "s3upload.backends.azure.AzureUploadStorage",
+        "OPTIONS": {**store.options, **options},
+    }
+    settings.STORAGES = storages_with(settings, default=default)
+
+
 @pytest.fixture
 def make_bucket(request: pytest.FixtureRequest) -> Iterator[Callable[[str], S3Store]]:
     """Make a fresh bucket with CORS in the store of that name ("ceph" or "localstack")."""
@@ -192,14 +291,14 @@ def localstack_store(settings: Any, make_bucket: Callable[[str], S3Store]) -> S3
 
 
 @pytest.fixture(params=["filesystem", "ceph", "localstack"])
-def store(request: pytest.FixtureRequest) -> FilesystemStore | S3Store:
-    """STORAGES["default"] is each of the stores in turn; `indirect` parameters choose."""
-    chosen: FilesystemStore | S3Store = request.getfixturevalue(f"{request.param}_store")
+def store(request: pytest.FixtureRequest) -> FilesystemStore | S3Store | AzureStore:
+    """STORAGES["default"] is each of the stores in turn; `indirect` parameters choose, among them "azurite"."""
+    chosen: FilesystemStore | S3Store | AzureStore = request.getfixturevalue(f"{request.param}_store")
     return chosen
 
 
 class CallCount(Counter[str]):
-    """How often each operation of S3 was called, by its name, such as "HeadObject"."""
+    """How often each operation of S3 or Azure was called, by its name, such as "HeadObject" or "PutBlob"."""
 
 
 @pytest.fixture
@@ -213,8 +312,23 @@ def call_count(monkeypatch: pytest.MonkeyPatch) -> CallCount:
             calls[operation] += 1
         return make_api_call(client, operation, parameters)
 
+    send = RequestsTransport.send
+
+    def counted_request(transport: RequestsTransport, request: Any, **options: Any) -> Any:
+        if OUR_AGENT not in request.headers.get("User-Agent", ""):
+            calls[azure_operation(request)] += 1
+        return send(transport, request, **options)
+
     monkeypatch.setattr(BaseClient, "_make_api_call", counted)
+    monkeypatch.setattr(RequestsTransport, "send", counted_request)
     return calls
+
+
+def azure_operation(request: Any) -> str:
+    """Return the name that Azure has for a request."""
+    query = parse_qs(urlsplit(request.url).query)
+    copies = "x-ms-copy-source" in request.headers
+    return AZURE_OPERATIONS[request.method, query.get("comp", [""])[0], copies]
 
 
 # --- browser --------------------------------------------------------------------------------
@@ -312,7 +426,7 @@ def chrome_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]
 @pytest.fixture
 def chrome(chrome_session: Chrome, request: pytest.FixtureRequest) -> Iterator[Chrome]:
     """Chromium on an empty page, without cookies; the test fails when the console had errors."""
-    for name in ("filesystem_store", "ceph_store", "localstack_store", "store"):
+    for name in ("filesystem_store", "ceph_store", "localstack_store", "azurite_store", "store"):
         if name in request.fixturenames:
             # Made first, so that it outlives the page: what is still uploading at the end meets no other store.
             request.getfixturevalue(name)

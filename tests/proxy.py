@@ -204,6 +204,14 @@ class Corrupt(Fault):
     at: int = 0
 
 
+@dataclass(eq=False)
+class Edit(Fault):
+    """The head of the answer says something else than the store has said."""
+
+    old: bytes = b""
+    new: bytes = b""
+
+
 class Proxy:
     """
     Carries HTTP to a server; a context manager.
@@ -451,6 +459,8 @@ class _Connection(threading.Thread):
             self._answer_instead(request, request.fault)
             # What the store says more on this connection is not to be taken for its next answer.
             raise _Broken
+        if isinstance(request.fault, Edit):
+            head = head.replace(request.fault.old, request.fault.new)
         # Whoever has the answer finds it here too.
         request.status = _status(head)
         self.near.socket.sendall(head)

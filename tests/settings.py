@@ -23,8 +23,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
     "s3upload",
     "s3upload.async_uploads",
+    "s3upload.rest_framework",
     "tests.testapp",
 ]
 
@@ -51,6 +54,11 @@ TEMPLATES = [
         },
     }
 ]
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "LIST_SERIALIZER_ERRORS_AS_DICT": True,
+}
 
 # Each test run has a database file of its own (conftest.py): a file, because servers in threads
 # and under ASGI open their own connections.

@@ -245,6 +245,78 @@ def test_storage_that_cannot_be_used_is_an_error(settings: Any, options: dict[st
     assert message.msg == f'STORAGES["reports"] can\'t be used: {problem}.'
 
 
+AZURE_KEY = "c2VjcmV0"
+ACCOUNT = {"account_name": "acme", "azure_container": "media"}
+
+
+def use_on_azure(settings: Any, **options: Any) -> None:
+    backend = {"BACKEND": "s3upload.backends.azure.AzureUploadStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "reports": backend}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "it has no container"),
+        ({"account_name": "acme", "account_key": AZURE_KEY}, "it has no container"),
+        (
+            {"azure_container": "media", "account_key": AZURE_KEY},
+            "AzureUploadStorage has no account: set account_name or connection_string",
+        ),
+        (
+            {"azure_container": "media", "connection_string": f"AccountKey={AZURE_KEY}"},
+            "Azure's SDK makes no client with the options of AzureUploadStorage",
+        ),
+        (
+            {**ACCOUNT, "account_key": f"{AZURE_KEY}!"},
+            "the account key of AzureUploadStorage is none: it is not in base64",
+        ),
+        *(
+            (
+                {**ACCOUNT, **credential},
+                "AzureUploadStorage has nothing to sign uploads with: set account_key, token_credential, or a "
+                "connection_string that has the key; a sas_token can't sign",
+            )
+            for credential in ({}, {"sas_token": "sv=1&sig=c2VjcmV0"})
+        ),
+        (
+            {**ACCOUNT, "account_key": AZURE_KEY, "container": "x"},
+            "Invalid setting 'container' for AzureUploadStorage",
+        ),
+    ],
+)
+def test_storage_on_azure_that_cannot_be_used_is_an_error(
+    settings: Any, options: dict[str, str], problem: str
+) -> None:
+    use_on_azure(settings, **options)
+    (message,) = ours()
+    assert message.id == "s3upload.E010"
+    assert message.msg == f'STORAGES["reports"] can\'t be used: {problem}.'
+    assert "azure_container" in message.hint
+    assert "c2VjcmV0" not in f"{message.msg} {message.hint}"
+
+
+class Identity:
+    """As azure-identity has them."""
+
+    def get_token(self, *scopes: str, **options: Any) -> None:
+        pytest.fail("a token was asked for")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {**ACCOUNT, "account_key": AZURE_KEY},
+        {**ACCOUNT, "token_credential": Identity()},
+        {"connection_string": f"AccountName=acme;AccountKey={AZURE_KEY}", "azure_container": "media"},
+    ],
+    ids=["key", "identity", "connection string"],
+)
+def test_storage_on_azure_that_can_be_used_passes(settings: Any, options: dict[str, Any]) -> None:
+    use_on_azure(settings, **options)
+    assert ids() == []
+
+
 def test_setting_that_there_is_not_is_named(settings: Any) -> None:
     settings.S3UPLOAD_MAXSIZE = 1
     (message,) = ours()
@@ -302,6 +374,17 @@ def test_stock_storage_as_default_is_warned_of(settings: Any) -> None:
         settings, default={"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": OPTIONS}
     )
     assert ids() == ["s3upload.W008"]
+
+
+def test_stock_storage_on_azure_is_warned_of(settings: Any) -> None:
+    backend = {
+        "BACKEND": "storages.backends.azure_storage.AzureStorage",
+        "OPTIONS": {**ACCOUNT, "account_key": AZURE_KEY},
+    }
+    settings.STORAGES = storages_with(settings, default=backend)
+    (message,) = ours()
+    assert message.id == "s3upload.W008"
+    assert "s3upload.backends.azure.AzureUploadStorage" in message.hint
 
 
 class OwnStock(S3Storage):  # type: ignore[misc]
@@ -415,8 +498,8 @@ def test_ids_are_used_for_one_thing_each() -> None:
     source = Path(s3upload.checks.__file__).read_text()
     times = Counter(re.findall(r'id="s3upload\.[EW](\d{3})"', source))
     assert sorted(times) == [f"{number:03}" for number in range(1, 13)]
-    # The storage of the site and the storage of a field are one thing, as a setting and a storage's option are.
-    assert {number for number in times if times[number] > 1} == {"005", "008"}
+    # A setting and a storage's option are one thing.
+    assert {number for number in times if times[number] > 1} == {"005"}
 
 
 def test_checks_are_registered_once() -> None:
@@ -440,7 +523,7 @@ settings.configure(SECRET_KEY="x", INSTALLED_APPS=["s3upload"], MIDDLEWARE=[
     "django.middleware.csrf.CsrfViewMiddleware", "s3upload.middleware.S3UploadMiddleware"])
 django.setup()
 call_command("check")
-print(sorted(sys.modules.keys() & {"boto3", "botocore", "storages", "django.contrib.auth.models"}))
+print(sorted(sys.modules.keys() & {"azure", "boto3", "botocore", "storages", "django.contrib.auth.models"}))
 """
 
 

@@ -17,6 +17,7 @@ from tests.servers.postgresql import Database
 ROOT = Path(__file__).parent.parent
 
 ON_POSTGRESQL = (
+    "tests/async_uploads",
     "tests/test_databases.py::test_database_is_the_one_that_was_asked_for",
     "tests/test_files.py",
     "tests/test_owners.py",
@@ -71,7 +72,7 @@ def test_on_postgresql(postgresql: Database) -> None:
 
 
 def test_unknown_database_is_refused() -> None:
-    done = run_pytest(ON_POSTGRESQL[0], TESTS_DATABASE="postgres")
+    done = run_pytest(ON_POSTGRESQL[1], TESTS_DATABASE="postgres")
 
     assert done.returncode != 0
     assert "TESTS_DATABASE is 'postgres'. It should be one of: sqlite, postgresql." in done.stdout + done.stderr

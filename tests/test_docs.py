@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -29,7 +30,20 @@ from django.utils.module_loading import import_string
 from storages.backends.s3 import S3Storage
 
 from s3upload import cleanup, conf, multipart, parts, policy, presign, views, widgets
-from s3upload.backends import backend_named, filesystem, providers, s3
+from s3upload.async_uploads.fields import (
+    DOWNLOAD_AGE,
+    MODEL_PERMISSION,
+    RESPONSE_HEADERS,
+    AsyncFileField,
+    AsyncFileMixin,
+    AsyncImageField,
+)
+from s3upload.async_uploads.models import UploadRecord
+from s3upload.async_uploads.permissions import DJANGO_ACTIONS
+from s3upload.async_uploads.registry import default_async_field_registry
+from s3upload.backends import azure, backend_named, filesystem, providers, s3
+from s3upload.backends.azure import presigning
+from s3upload.backends.base import pending_prefix
 from s3upload.backends.s3 import clients, copying, marks
 from s3upload.cleanup import Summary, clean_up
 from s3upload.exceptions import StoreUnavailable, UploadGone
@@ -37,10 +51,11 @@ from s3upload.files import DirectUploadedFile, RequestUploads
 from s3upload.management.commands import s3upload_cleanup
 from s3upload.storage import S3UploadStorage
 from s3upload.tokens import Token
-from tests.conftest import CallCount, S3Store, program, storages_with
+from tests.conftest import AZURE_OPERATIONS, CallCount, S3Store, program, storages_with
 from tests.defences import DEFENCES
+from tests.servers.azurite import CORS_RULE
 from tests.test_cleanup import let_pass
-from tests.test_locales import messages, source
+from tests.test_locales import PLACEHOLDER, source
 from tests.wire import send
 
 ROOT = Path(__file__).parent.parent
@@ -132,13 +147,20 @@ def test_every_attribute_of_widgets_is_documented() -> None:
     assert confvals(r"widget\..*").keys() == {f"widget.{name}" for name in attributes}
 
 
-def test_every_check_is_documented_and_no_other() -> None:
-    pattern = r"s3upload\.[EW]\d{3}"
-    code = (ROOT / "s3upload" / "checks.py").read_text(encoding="utf-8")
+CHECK = r"s3upload\w*\.[EW]\d{3}"
+"""The id of a check, of the core or of another app."""
 
-    ids = set(re.findall(pattern, code))
-    assert set(re.findall(rf"^``({pattern})``: ", PAGES["troubleshooting"], re.MULTILINE)) == ids
-    assert set(re.findall(pattern, ALL + OTHERS)) == ids
+
+def ids_of_checks() -> set[str]:
+    modules = (ROOT / "s3upload").rglob("checks.py")
+    return {id_ for module in modules for id_ in re.findall(CHECK, module.read_text(encoding="utf-8"))}
+
+
+def test_every_check_is_documented_and_no_other() -> None:
+    ids = ids_of_checks()
+
+    assert set(re.findall(rf"^``({CHECK})``: ", PAGES["troubleshooting"], re.MULTILINE)) == ids
+    assert set(re.findall(CHECK, ALL + OTHERS)) == ids
 
 
 def on_r2(**options: str) -> dict[str, Any]:
@@ -165,6 +187,8 @@ BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.E010": {"STORAGES": {"archive": {"BACKEND": "s3upload.storage.S3UploadStorage"}}},
     "s3upload.E011": {"STORAGES": {"archive": on_r2(promote="in-place")}},
     "s3upload.E012": {"STORAGES": {"archive": on_r2(upload_method="POST")}},
+    # A URLconf without the addresses of a registry.
+    "s3upload_async_uploads.W001": {"ROOT_URLCONF": "django.contrib.auth.urls"},
 }
 
 
@@ -186,9 +210,7 @@ def test_checks_say_what_is_documented(id_: str, settings: Any) -> None:
 
 
 def test_every_check_has_been_broken() -> None:
-    code = (ROOT / "s3upload" / "checks.py").read_text(encoding="utf-8")
-
-    assert BROKEN.keys() == set(re.findall(r"s3upload\.[EW]\d{3}", code))
+    assert BROKEN.keys() == ids_of_checks()
 
 
 def test_every_event_is_documented_with_its_details() -> None:
@@ -225,20 +247,31 @@ def test_classes_of_the_list_exist() -> None:
 
 
 def test_every_command_is_documented_and_no_other() -> None:
-    commands = {path.stem for path in (ROOT / "s3upload").glob("management/commands/[!_]*.py")}
+    commands = {path.stem for path in (ROOT / "s3upload").rglob("management/commands/[!_]*.py")}
     named = set(re.findall(r"(?:manage\.py|django-admin) (\w+)", ALL + OTHERS))
 
     assert commands <= named
     assert named <= get_commands().keys() | {"check"}
 
 
+def said_by_the_server() -> set[str]:
+    """Return the translated texts that say something; the others name what the admin shows."""
+    text = source("de", "django").read_text(encoding="utf-8")
+    entries = re.findall(r"^#: (.*)\n(?:#.*\n)*msgid ((?:\".*\"\n)+)", text, re.MULTILINE)
+    said = {("".join(re.findall(r'"(.*)"', lines)), module) for module, lines in entries}
+    names = re.compile(r"\b(?:apps|fields|models)\.py")
+    return {
+        text for text, module in said if not names.search(module) and (text.endswith(".") or "admin.py" not in module)
+    }
+
+
 def test_every_message_is_documented_and_no_other() -> None:
-    texts = messages(source("de", "django").with_suffix(".mo")).keys() - {"Direct uploads"}
+    texts = said_by_the_server()
     texts |= {text for code in JS.values() for text in re.findall(r'gettext_noop\(\s*"(.*?)"', code)}
     [section] = re.findall(r"^What people may read\n-+\n(.*)", PAGES["troubleshooting"], re.MULTILINE | re.DOTALL)
     terms = re.findall(r"^(\S.*)\n    ", section, re.MULTILINE)
 
-    assert sorted(terms) == sorted(re.sub(r"%\(\w+\)s|\{\w+\}", "…", text) for text in texts)
+    assert sorted(terms) == sorted(PLACEHOLDER.sub("…", text) for text in texts)
 
 
 def test_every_attribute_of_the_input_is_documented() -> None:
@@ -420,6 +453,66 @@ def test_every_test_of_a_threat_has_been_seen_to_fail() -> None:
         assert (ROOT / defence.path).read_text(encoding="utf-8").count(defence.old) == 1, defence
 
 
+def test_every_feature_has_its_test() -> None:
+    tables = re.findall(r"^   :name: (\S+)$", PAGES["async-features"], re.MULTILINE)
+
+    assert len(tables) > 5
+    for table in tables:
+        unheld = [row for row in rows("async-features", table) if not re.match(r"``tests/.*::test_\w+``$", row[-1])]
+        assert unheld == [], table
+
+
+def shown(default: Any) -> str:
+    written = repr(default).replace("'", '"')
+    return "``default_async_field_registry``" if default is default_async_field_registry else f"``{written}``"
+
+
+def test_every_option_of_async_fields_is_documented_with_its_default() -> None:
+    documented = dict(
+        re.fullmatch(r"``(\w+)``: (.*)", option).groups()  # type: ignore[union-attr]
+        for option, _type, _meaning in rows("async-uploads", "async-options")
+    )
+    own = inspect.signature(AsyncFileMixin.__init__).parameters.values()
+    defaults = {one.name: one.default for one in own if one.kind is one.KEYWORD_ONLY}
+    of_images = inspect.signature(AsyncImageField.__init__).parameters
+
+    assert documented.keys() == defaults.keys()
+    for name, default in defaults.items():
+        action = {"perm_create": "add", "perm_update": "change", "perm_detail": "view"}.get(name)
+        expected = f"the model's ``{action}`` permission" if default is MODEL_PERMISSION else shown(default)
+        assert documented[name].startswith(expected), name
+        assert action is None or action == DJANGO_ACTIONS[name.removeprefix("perm_")]  # type: ignore[index]
+    assert shown(of_images["file_restrictions"].default) in documented["file_restrictions"]
+    assert of_images["suppress_pillow_check"].default is False
+    assert "``suppress_pillow_check`` (``True`` or ``False``, which is the default)" in " ".join(
+        PAGES["async-uploads"].split()
+    )
+
+
+def test_downloads_are_as_documented() -> None:
+    [(_term, text)] = described("async-uploads", "``parameters``").items()
+    [(_term, expire)] = described("async-uploads", "``expire``").items()
+
+    assert set(re.findall(r"``(\w+)``", text)) == RESPONSE_HEADERS
+    assert f"{DOWNLOAD_AGE} when left out" in expire
+    [longest] = re.findall(r"from 1 to ([\d,]+)", expire)
+    AsyncFileField(download_params={"expire": int(longest.replace(",", ""))})
+    with pytest.raises(ValueError, match="at most a week"):
+        AsyncFileField(download_params={"expire": int(longest.replace(",", "")) + 1})
+    field = eval(block("python", "async-download-params").removeprefix("image = ").rstrip(",\n"))  # noqa: S307 (our own text)
+    assert field.download_params["expire"] == 21600
+
+
+def test_states_of_uploads_are_those_of_the_record() -> None:
+    assert [state.strip("`") for state, _meaning in rows("async-uploads", "async-states")] == UploadRecord.State.values
+
+
+def test_every_address_of_a_registry_is_documented() -> None:
+    paths = {str(pattern.pattern).partition("/")[0] for pattern in default_async_field_registry.get_url_patterns()}
+
+    assert {path for path in paths if path not in PAGES["async-uploads"]} == set()
+
+
 def test_every_test_of_faults_is_named() -> None:
     tests = [
         f"``tests/faults/{path.name}::{name}``"
@@ -438,6 +531,70 @@ def test_every_class_that_is_named_exists() -> None:
 
 
 # --- examples ---------------------------------------------------------------------------------
+
+
+# --- Azure --------------------------------------------------------------------------------------
+
+
+def test_example_of_azure_is_a_storage_that_can_be_used(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_KEY", "c2VjcmV0")
+    example = run("azure", STORAGES={})["STORAGES"]
+    settings.STORAGES = storages_with(settings, **example)
+
+    assert not [message for message in run_checks() if message.id and message.id.startswith("s3upload.")]
+    assert backend_named("default").place == (
+        "https://myaccount.blob.core.windows.net",
+        "my-container",
+        "tmp/s3upload",
+    )
+
+
+def test_cors_rule_of_azure_is_the_one_that_the_tests_have() -> None:
+    [command] = [str(one.values[0]) for one in blocks("shell") if "storage cors add" in str(one)]
+    options = dict(re.findall(r"--([a-z-]+) ([^\s\\]+)", command))
+
+    assert options["methods"] == CORS_RULE.allowed_methods
+    assert options["allowed-headers"] == CORS_RULE.allowed_headers
+    assert options["max-age"] == str(CORS_RULE.max_age_in_seconds)
+    assert options["services"] == "b"
+
+
+def test_lifecycle_rule_of_azure_is_for_what_is_pending() -> None:
+    [rule] = json.loads(block("json", "azure-lifecycle"))["rules"]
+    place = f"{run_place()}/{pending_prefix()}"
+
+    assert rule["definition"]["filters"]["prefixMatch"] == [place]
+    assert rule["definition"]["actions"]["baseBlob"]["delete"]["daysAfterModificationGreaterThan"] * 24 * 3600 >= (
+        conf.TOKEN_AGE
+    )
+
+
+def run_place() -> str:
+    [name] = re.findall(r'"azure_container": "(.*)"', block("python", "azure"))
+    return str(name)
+
+
+def test_every_call_to_azure_is_named() -> None:
+    named = {
+        name.replace(" ", "")
+        for call, _when in rows("azure", "azure-calls")
+        for name in re.findall(r"\*(.+?)\*", call)
+    }
+
+    # These are for what somebody else has done: a copy that fails, a lease.
+    assert set(AZURE_OPERATIONS.values()) - named == {"AbortCopyBlob", "LeaseBlob"}
+    assert named <= set(AZURE_OPERATIONS.values())
+
+
+def test_numbers_of_azure_are_those_of_the_code() -> None:
+    limits = azure.blocks.LIMITS
+
+    assert f"{limits.largest_file / 1024**4:.1f} TiB" == "49.6 TiB"
+    assert "49.6 TiB" in PAGES["azure"]
+    assert f"up to {azure.copying.COPY_AGE // 60} minutes" in PAGES["azure"]
+    assert f"{azure.backend.PATIENCE} where the store copies" in PAGES["azure"]
+    assert timedelta(days=1) == presigning.KEY_AGE
+    assert timedelta(days=7) == presigning.LONGEST_KEY_AGE
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -642,6 +799,41 @@ def test_quickstart_has_five_lines(project: Project) -> None:
     lines = [line for name in ("local", "s3") for line in block("python", name).splitlines() if line.strip(" }")]
 
     assert len(lines) == 5
+
+
+RENDER_CONTRACTS = """
+from django.forms import modelform_factory
+from deals.forms import ContractsForm
+from deals.models import Contract
+from s3upload.policy import Policy
+import re
+form = modelform_factory(Contract, fields=["text", "seal"])()
+for page in (str(form["text"]), str(form["seal"]), str(ContractsForm()["texts"])):
+    policy = Policy.unsign(re.search('data-s3upload-policy="(.*?)"', page)[1])
+    print(policy.scope, policy.max_size, policy.accept)
+contract = Contract(pk=5, text="a.pdf")
+contract._state.adding = False
+print(contract.text.url)
+"""
+
+
+def test_fields_with_permissions_work_as_shown(project: Project) -> None:
+    project.manage("startapp", "deals")
+    for module in ("models", "forms"):
+        (project.folder / "deals" / f"{module}.py").write_text(block("python", f"async-{module}"), encoding="utf-8")
+    (project.folder / "mysite" / "urls.py").write_text(block("python", "async-urls"), encoding="utf-8")
+    project.add(block("python", "local"), block("python", "async-settings"), 'INSTALLED_APPS += ["deals"]')
+    project.manage("makemigrations", "deals")
+    project.manage("migrate")
+
+    assert "no issues" in project.manage("check", "--fail-level", "WARNING")
+    said = project.manage("shell", "-c", RENDER_CONTRACTS)
+    assert "async_uploads:default:deals.contract.text: 31457280 application/pdf,.docx" in said
+    assert "async_uploads:default:deals.contract.seal: 5368709120 image/*" in said
+    assert "/async-uploads/download-file/deals.contract.text/5" in said
+    assert said.count("deals.contract.text: 31457280") == 2
+    assert "Nothing is left that failed." in project.manage("s3upload_retry")
+    assert "records: 0 unclaimed and 0 stored removed; 0 failed" in project.manage("s3upload_cleanup")
 
 
 # --- the bucket, on a real store ----------------------------------------------------------------
@@ -874,6 +1066,7 @@ def test_permissions_suffice_in_place(limited_store_in_place: S3Store, call_coun
         assert saved.read() == body
 
 
+@pytest.mark.django_db
 def test_permissions_suffice_to_clean_up_in_place(limited_store_in_place: S3Store) -> None:
     upload_parts(b"bytes")
     claim = upload_parts(b"bytes")
@@ -913,6 +1106,7 @@ def test_probe_tells_whether_a_store_knows_the_condition(ceph_store: S3Store) ->
         ceph_store.client.put_object(**probe)
 
 
+@pytest.mark.django_db
 def test_permissions_suffice_to_clean_up(limited_store: S3Store) -> None:
     key = backend_named("default").new_key("a.txt")
     limited_store.put(key, b"bytes")

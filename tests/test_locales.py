@@ -20,7 +20,7 @@ LANGUAGES = ("de", "es", "fr")
 DOMAINS = ("django", "djangojs")
 CATALOGS = [(language, domain) for language in LANGUAGES for domain in DOMAINS]
 
-PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 
 
 def source(language: str, domain: str) -> Path:
@@ -34,14 +34,18 @@ def gettext_program(*command: str | Path) -> str:
     return subprocess.run([program, *command[1:]], capture_output=True, encoding="utf-8", check=True).stdout
 
 
-def messages(catalog: Path) -> dict[str, str]:
-    """Return the translations of a compiled catalog, without its header."""
+def messages(catalog: Path) -> dict[str, list[str]]:
+    """Return the translations of a compiled catalog, without its header: of a text with plural forms, all of them."""
     with catalog.open("rb") as file:
         translations = gettext.GNUTranslations(file)
-    return {msgid: text for msgid, text in translations._catalog.items() if msgid}  # type: ignore[attr-defined]
+    found: dict[str, list[str]] = {}
+    for key, text in translations._catalog.items():  # type: ignore[attr-defined]
+        found.setdefault(key if isinstance(key, str) else key[0], []).append(text)
+    found.pop("", None)
+    return found
 
 
-def compiled(po: Path, folder: Path, *options: str) -> dict[str, str]:
+def compiled(po: Path, folder: Path, *options: str) -> dict[str, list[str]]:
     """Return what a source compiles to; what is fuzzy or has no translation is left out."""
     mo = folder / "compiled.mo"
     gettext_program("msgfmt", *options, "-o", mo, po)
@@ -59,8 +63,10 @@ def extracted(domain: str, folder: Path) -> set[str]:
     assert files
     pot = folder / f"{domain}.pot"
     gettext_program("xgettext", "--from-code=UTF-8", "--force-po", *options, "-o", pot, *files)
-    # xgettext leaves the charset open while all texts are ASCII.
-    pot.write_text(pot.read_text(encoding="utf-8").replace("charset=CHARSET", "charset=UTF-8"), encoding="utf-8")
+    # xgettext leaves the charset open while all texts are ASCII, and the plural forms to who translates.
+    text = pot.read_text(encoding="utf-8").replace("charset=CHARSET", "charset=UTF-8")
+    text = text.replace("nplurals=INTEGER; plural=EXPRESSION", "nplurals=2; plural=(n != 1)")
+    pot.write_text(text, encoding="utf-8")
     # Every text as its own translation, so that it can be compiled.
     po = folder / f"{domain}.en.po"
     gettext_program("msgen", "-o", po, pot)
@@ -97,8 +103,16 @@ def test_compiled_catalog_is_that_of_its_source(language: str, domain: str, tmp_
 
 @pytest.mark.parametrize(("language", "domain"), CATALOGS)
 def test_translations_have_the_placeholders_of_the_text(language: str, domain: str, tmp_path: Path) -> None:
-    for msgid, text in compiled(source(language, domain), tmp_path, "--check").items():
-        assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(msgid)), msgid
+    for msgid, texts in compiled(source(language, domain), tmp_path, "--check").items():
+        for text in texts:
+            assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(msgid)), msgid
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_plural_forms_are_as_many_as_the_language_has(language: str, tmp_path: Path) -> None:
+    found = compiled(source(language, "django"), tmp_path)
+
+    assert len(set(found["%(count)d upload was stored."])) == 2
 
 
 @pytest.mark.parametrize(("language", "domain"), CATALOGS)

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobServiceClient
 from botocore.exceptions import ClientError
 
-from tests.conftest import S3Store
+from tests.conftest import AzureStore, S3Store
 from tests.servers import postgresql as postgresql_server
+from tests.servers.azurite import AzureAccount
 from tests.servers.base import ServerError, in_background, running
 from tests.servers.postgresql import Database
 
@@ -71,6 +74,43 @@ def test_missing_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ServerError, match="no /nowhere/python"), in_background("tests.servers.localstack"):
         pass
+
+
+def test_missing_node_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURITE_MODULES", "/nowhere")
+
+    with (
+        pytest.raises(ServerError, match="no /nowhere/azurite"),
+        running("tests.servers.azurite", AzureAccount),
+    ):
+        pass
+
+
+def test_pages_of_any_origin_may_put_into_a_container(azurite_store: AzureStore) -> None:
+    preflight = urllib.request.Request(
+        f"{azurite_store.container.url}/key",
+        headers={
+            "Origin": "http://site.example",
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "content-type,x-ms-blob-type",
+        },
+        method="OPTIONS",
+    )
+    with urllib.request.urlopen(preflight) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] in {"*", "http://site.example"}
+        assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_azurite_keeps_one_account_out_of_the_containers_of_another(azurite_store: AzureStore) -> None:
+    azurite_store.put("a", b"mine")
+    other = BlobServiceClient(
+        azurite_store.client.url,
+        credential={"account_name": "main", "account_key": azurite_store.account.other_account_key},
+        retry_total=0,
+    )
+
+    with other, pytest.raises(HttpResponseError, match="AuthorizationFailure"):
+        other.get_blob_client(azurite_store.bucket, "a").download_blob()
 
 
 @pytest.mark.parametrize("store", ["ceph", "localstack"], indirect=True)

@@ -171,6 +171,7 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> 
     "pattern",
     [
         "s3upload/py.typed",
+        "s3upload/backends/azure/*.py",
         "s3upload/static/s3upload/s3upload.js",
         *(
             f"s3upload/locale/{language}/LC_MESSAGES/*.{kind}"
@@ -191,6 +192,7 @@ def test_wheel_requires_four_distributions(wheel: Path) -> None:
     required = {line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
 
     assert required == {"Django>=5.2", "django-storages[s3]", "boto3", "shortuuid"}
+    assert "azure" in metadata.get_all("Provides-Extra", [])
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "BSD-3-Clause"
 

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from s3upload.async_uploads.registry import default_async_field_registry
-from tests.testapp import models, views
+from tests.testapp import api, models, views
 
 urlpatterns = [
     path("", views.index),
@@ -29,6 +29,8 @@ urlpatterns = [
     path("forms/<str:form>/", views.form_page),
     path("forms/<str:form>/<str:page>/", views.form_page),
     path("saved/", views.saved_before),
+    path("script/", views.script_page),
+    path("api/", include(api.urlpatterns)),
     path("echo/", views.echo),
     path("echo/csrf-exempt/", views.csrf_exempt_echo),
     path("echo/upload-handlers/", views.upload_handlers_echo),

@@ -29,8 +29,8 @@ function ageOf({ request, signed = 0 }) {
 }
 
 /**
- * Deliver something. Whatever passes is tried again; a request that has expired is signed again, before its use where
- * that can be foreseen; content that arrived damaged is read and sent once more.
+ * Deliver something. Whatever passes is tried again; a request that has expired, or has served its only use, is signed
+ * again, before its use where that can be foreseen; content that arrived damaged is read and sent once more.
  *
  * @param {Parcel} parcel
  * @param {object} options
@@ -70,7 +70,7 @@ export async function deliver(parcel, { sign, onprogress, ...options }) {
         if (status === 400 && /digest|checksum/i.test(code)) {
           afresh = !damaged++;
           error.refused = !afresh;
-        } else if (/expired/i.test(code) || (status === 403 && ageOf(parcel) > 1)) {
+        } else if (/expired|overwrit/i.test(code) || (status === 403 && ageOf(parcel) > 1)) {
           if (expired++ < 2) parcel.request = undefined;
         }
         if (!afresh && parcel.request) throw error;

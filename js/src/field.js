@@ -1,10 +1,10 @@
 /** One controller per file input: the list of its files, and what happens to them. */
-import { presign } from "./endpoint.js";
 import { detailOf, dispatch, progressOf, tellPage } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
 import { setFiles } from "./managed.js";
 import { gettextFor, languageOf, percent } from "./texts.js";
+import { startTogether } from "./together.js";
 import { transport } from "./transport.js";
 import { createView } from "./view.js";
 
@@ -13,8 +13,6 @@ import { createView } from "./view.js";
  *
  * @typedef {"done" | "error" | "cancel" | "gone"} Outcome
  */
-
-/** @typedef {import("./endpoint.js").Description} Description */
 
 /** @type {WeakMap<HTMLInputElement, Field>} */
 const fields = new WeakMap();
@@ -119,30 +117,7 @@ export class Field {
       return false;
     });
     const onwait = () => going.forEach((upload) => upload.active && upload.wait());
-    /** @param {Description[]} files */
-    const ask = (files) =>
-      presign(
-        (path, question) => this.#ask(path, question, { onwait }),
-        input.dataset.s3uploadPolicy ?? "",
-        files,
-      );
-    /** @type {Promise<Description | undefined>[]} */
-    const joined = [];
-    const answers = Promise.resolve().then(async () => {
-      const descriptions = await Promise.all(joined);
-      const files = descriptions.filter((one) => one !== undefined);
-      const all = files.length ? await ask(files) : [];
-      return descriptions.map((one) => one && all.shift());
-    });
-    going.forEach((upload, index) =>
-      upload.start(
-        (description) => {
-          joined.push(description);
-          return answers.then((all) => all[index]);
-        },
-        (description) => ask([description]).then(([one]) => one),
-      ),
-    );
+    startTogether(going, (path, question) => this.#ask(path, question, { onwait }), input.dataset.s3uploadPolicy ?? "");
   }
 
   /** @param {FileUpload} upload */

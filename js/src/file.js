@@ -147,6 +147,11 @@ export class FileUpload {
     return this.token;
   }
 
+  /** Nobody starts it again: what somebody else can go on with stays, all else is given back. */
+  abandon() {
+    this.stop(this.#grant && this.#memory ? "queued" : "cancelled");
+  }
+
   /** Another input, or another page, may go on with it. */
   #letGo() {
     this.#memory?.release();

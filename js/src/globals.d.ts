@@ -14,5 +14,6 @@ declare var s3upload:
       pause: (target: Node, file?: File) => void;
       resume: (target: Node, file?: File) => void;
       cancel: (target: Node, file?: File) => void;
+      upload: typeof import("./upload.js").upload;
     }
   | undefined;

@@ -12,27 +12,41 @@ const catalog = typeof S3UPLOAD_CATALOG === "undefined" ? { en: [] } : S3UPLOAD_
 export const gettext_noop = (msgid) => msgid;
 
 /**
- * The language of an element, as its closest `lang` attribute says; undefined when nothing says, or nothing sensible.
+ * A language by its tag; undefined when that says nothing, or nothing sensible.
  *
- * @param {Element} element
+ * @param {string} tag
  */
-export function languageOf(element) {
+export function localeOf(tag) {
   try {
-    return new Intl.Locale(element.closest("[lang]")?.getAttribute("lang") ?? "");
+    return new Intl.Locale(tag);
   } catch {
     return undefined;
   }
 }
 
 /**
- * A `gettext` for the language of an element. A translation of the page's own JavaScriptCatalog wins over ours, so a
- * site can word things its own way.
+ * The language of an element, as its closest `lang` attribute says.
  *
  * @param {Element} element
+ */
+export const languageOf = (element) => localeOf(element.closest("[lang]")?.getAttribute("lang") ?? "");
+
+/**
+ * A `gettext` for the language of an element.
+ *
+ * @param {Element} element
+ */
+export const gettextFor = (element) => gettextIn(languageOf(element));
+
+/**
+ * A `gettext` for a language. A translation of the page's own JavaScriptCatalog wins over ours, so a site can word
+ * things its own way.
+ *
+ * @param {Intl.Locale} [locale]
  * @returns {(msgid: string, status?: string | number) => string} fills in `{status}`
  */
-export function gettextFor(element) {
-  const ours = catalog[languageOf(element)?.language ?? "en"];
+export function gettextIn(locale) {
+  const ours = catalog[locale?.language ?? "en"];
   return (msgid, status = "") => {
     const { gettext } = globalThis.django ?? {};
     // An element with the id "django" stands there as well.

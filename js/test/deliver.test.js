@@ -87,6 +87,16 @@ test("a request that has expired is signed again without a word, whether its age
   assert.deepEqual(signed, [false, false]);
 });
 
+test("a request that was good for one use, and whose answer was lost, is signed again", async () => {
+  fail(error(403, "UnauthorizedBlobOverwrite"));
+  await bring(parcel());
+  assert.deepEqual(signed, [false]);
+  signed.length = 0;
+  server.fault = error(403, "UnauthorizedBlobOverwrite");
+  await assert.rejects(bring(parcel()), { status: 403 });
+  assert.equal(signed.length, 2);
+});
+
 test("clocks that do not agree are an error in the end, not a circle", async () => {
   server.fault = error(403, "ExpiredToken");
   await assert.rejects(bring(parcel()), { status: 403 });

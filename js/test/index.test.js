@@ -13,6 +13,12 @@ test("an element with the script's name is not taken for the script", async () =
   assert.equal(globalThis.s3upload.finished, finished);
 });
 
+test("a script of the page can upload a file that is in no form", async () => {
+  const { upload } = await import("../src/index.js");
+  assert.equal(globalThis.s3upload.upload, upload);
+  await assert.rejects(upload(), { name: "TypeError" });
+});
+
 test("the script that is loaded twice, under two addresses, works once", async () => {
   const fake = fakeTransport(transport);
   const first = await import("../src/index.js");

@@ -140,8 +140,8 @@ class UploadRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             except S3UploadError as error:
                 self.message_user(request, f"{record}: {_text(error)}", messages.ERROR)
         if stored:
-            message = ngettext("%d upload was stored.", "%d uploads were stored.", stored) % stored
-            self.message_user(request, message, messages.SUCCESS)
+            message = ngettext("%(count)d upload was stored.", "%(count)d uploads were stored.", stored)
+            self.message_user(request, message % {"count": stored}, messages.SUCCESS)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say what else is lost, on the page that asks whether somebody is sure."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, router
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..exceptions import Forged, NotAllowed
 from ..policy import ChosenFile, Policy
@@ -18,6 +20,9 @@ from .fields import AsyncFileMixin
 from .permissions import Action, may
 from .registry import registry_named
 from .scope import Scope
+
+if TYPE_CHECKING:
+    from .models import UploadRecord
 
 CHUNK = 500
 """Keys that one query names."""
@@ -42,15 +47,13 @@ class AsyncKeeper(Keeper):
     def place_of(self, token: Token) -> str | None:
         from .models import UploadRecord
 
-        record = UploadRecord.objects.filter(
-            storage=token.storage, key=token.key, state=UploadRecord.State.STORED
-        ).first()
+        record = _records().filter(storage=token.storage, key=token.key, state=UploadRecord.State.STORED).first()
         return record.stored_as if record is not None else None
 
     def kept(self, keys: Collection[str]) -> Collection[str]:
         from .models import UploadRecord
 
-        failed = UploadRecord.objects.filter(state=UploadRecord.State.FAILED)
+        failed = _records().filter(state=UploadRecord.State.FAILED)
         listed = list(keys)
         return {
             key
@@ -65,9 +68,9 @@ class AsyncKeeper(Keeper):
 
         # What has failed stays until somebody decides. What was stored is on record as long as a form can be sent
         # for it once more.
-        old = UploadRecord.objects.filter(created__lte=timezone.now() - age).exclude(state=UploadRecord.State.FAILED)
+        old = _records().filter(created__lte=timezone.now() - age).exclude(state=UploadRecord.State.FAILED)
         counts = dict(old.values_list("state").annotate(count=models.Count("pk")).order_by())
-        failed = UploadRecord.objects.filter(state=UploadRecord.State.FAILED).count()
+        failed = _records().filter(state=UploadRecord.State.FAILED).count()
         if not dry_run:
             old._raw_delete(old.db)
         done = "would be removed" if dry_run else "removed"
@@ -75,6 +78,13 @@ class AsyncKeeper(Keeper):
             f"records: {counts.get('pending', 0)} unclaimed and {counts.get('stored', 0)} stored {done}; "
             f"{failed} failed"
         )
+
+
+def _records() -> models.QuerySet[UploadRecord]:
+    from .models import UploadRecord
+
+    # Where they are written: a copy of that database may not have the last ones yet, and nothing is removed there.
+    return UploadRecord.objects.using(router.db_for_write(UploadRecord))
 
 
 def authorize_upload(request: HttpRequest, field: AsyncFileMixin, instance_id: str) -> models.Model | None:
@@ -100,7 +110,7 @@ def authorize(
     is_missing = instance is None and action != "create"
     user = getattr(request, "user", None)
     if is_missing or not may(user or _anonymous(), field.permission(action), instance):
-        raise NotAllowed
+        raise NotAllowed(_("You may not read this file.") if action == "detail" else None)
     return instance
 
 

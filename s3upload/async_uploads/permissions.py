@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from django.contrib.auth import get_backends, get_permission_codename
-from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.db import models
 
 Permission = str | Callable[[Any, models.Model | None], bool] | None
@@ -46,6 +45,9 @@ def may(user: Any, permission: Permission, instance: models.Model | None) -> boo
 
 
 def _knows_instances(backend: Any) -> bool:
+    # Only now: it has models, and this module is imported by those of the site.
+    from django.contrib.auth.backends import BaseBackend, ModelBackend
+
     own = [getattr(type(backend), name, None) for name in _ANSWERING]
     return any(
         method not in (None, getattr(ModelBackend, name), getattr(BaseBackend, name, None))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import models, router, transaction
+from django.utils.translation import gettext as _
 
 from ..backends import backend_named
 from ..exceptions import S3UploadError, StoreUnavailable, UnusableUpload, UploadChanged
@@ -27,7 +28,7 @@ State = UploadRecord.State
 
 
 class CannotRetry(S3UploadError):
-    """Raised when a failed promote can't be tried again; the message says why."""
+    """Raised when a failed promote can't be tried again; the message says why, for the person at the admin."""
 
 
 def note_granted(tokens: Sequence[Token], user: Any) -> None:
@@ -136,14 +137,23 @@ def retry(record: UploadRecord) -> str:
         except UploadRecord.DoesNotExist as error:
             raise CannotRetry("somebody has removed the record") from error
         if record.state != State.FAILED:
-            raise CannotRetry(f"the upload is {record.state}, and only what has failed is tried again")
+            raise CannotRetry(
+                _("the upload is %(state)s, and only what has failed is tried again")
+                % {"state": record.get_state_display().lower()}
+            )
         try:
             field = field_of(record)
             holders = holders_of(record)
         except LookupError as error:
-            raise CannotRetry(f"{error.args[0]}: remove the record, or bring the field back") from error
+            raise CannotRetry(
+                _(
+                    "the site has no field %(field)s in a registry %(registry)s any more: remove the record, or bring "
+                    "the field back"
+                )
+                % {"field": record.field, "registry": record.registry}
+            ) from error
         if not holders.exists():
-            raise CannotRetry("no row refers to the file any more: remove the record")
+            raise CannotRetry(_("no row refers to the file any more: remove the record"))
         # As posted, it is not known any more, and no form will come back with it.
         upload = uploads.add(record.token, SignedText())
         try:

@@ -215,8 +215,11 @@ def download_headers(field: AsyncFileMixin, name: str) -> dict[str, str]:
     :param name: of the stored file.
     """
     headers = {"content_disposition": "attachment", **field.download_params.get("parameters", {})}
-    guessed = headers.get("content_type") or guess_type("./" + name)[0] or DEFAULT_TYPE
-    kind = "attachment" if is_scriptable(guessed) else headers["content_disposition"]
+    type_ = headers.get("content_type") or guess_type("./" + name)[0] or DEFAULT_TYPE
+    kind = "attachment" if is_scriptable(type_) else headers["content_disposition"]
+    if not kind.lower().startswith("attachment"):
+        # The type that was looked at is the one that counts: the store may know another one, of a name before this.
+        headers["content_type"] = type_
     if kind in ("attachment", "inline"):
         kind = cast("str", content_disposition_header(kind == "attachment", PurePath(name).name)) or kind
     return {**headers, "content_disposition": kind}

@@ -31,10 +31,12 @@ DEFAULT = "default"
 
 _ATTRIBUTE = "_s3upload_backend"
 
-# Known without importing them: rendering a page must not import boto3.
-_S3_STORAGES = frozenset(
+# Known without importing them: rendering a page must import neither boto3 nor Azure's SDK.
+_KNOWN_STORAGES = frozenset(
     {
+        "s3upload.backends.azure.AzureUploadStorage",
         "s3upload.storage.S3UploadStorage",
+        "storages.backends.azure_storage.AzureStorage",
         "storages.backends.s3.S3Storage",
         "storages.backends.s3boto3.S3Boto3Storage",
     }
@@ -73,7 +75,7 @@ def takes_uploads(name: str) -> bool:
     """Return whether browsers may upload straight to a storage; makes neither storage nor client."""
     if "." not in name:
         path = conf.storages.get(name, {}).get("BACKEND", "")
-        if path in _S3_STORAGES:
+        if path in _KNOWN_STORAGES:
             return True
         backend_class = backend_class_at(path)
     else:
@@ -114,12 +116,17 @@ def backend_class_for(storage_class: type) -> type[Backend] | None:
         from .filesystem import FileSystemBackend
 
         return FileSystemBackend
-    # A subclass of S3Storage can't exist before that module was imported.
+    # A subclass of another one's storage can't exist before its module was imported.
     s3 = sys.modules.get("storages.backends.s3")
     if s3 is not None and issubclass(storage_class, s3.S3Storage):
         from .s3 import S3Backend
 
         return S3Backend
+    azure = sys.modules.get("storages.backends.azure_storage")
+    if azure is not None and issubclass(storage_class, azure.AzureStorage):
+        from .azure import AzureBackend
+
+        return AzureBackend
     return None
 
 

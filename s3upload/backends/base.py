@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import shortuuid
 from django.core.files.storage import Storage
@@ -110,8 +110,23 @@ class Backend(ABC):
     :param storage: the storage whose store it is.
     """
 
+    saves_by: ClassVar[str] = ""
+    """The dotted path of the storage that saves by a copy inside the store; empty where no other would send."""
+
+    needs: ClassVar[str] = ""
+    """Which options a storage must have, for a hint."""
+
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+
+    @classmethod
+    def problem_of(cls, storage: Storage) -> str:
+        """
+        Return what a storage lacks; empty where it can be used. Asks nothing of the store.
+
+        :raises ImproperlyConfigured: which says it as well.
+        """
+        return ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # It stands in its storage, and storages are pickled and copied.
@@ -130,6 +145,11 @@ class Backend(ABC):
     @property
     def takes_checksums(self) -> bool:
         """Whether the store verifies checksums that come with a request."""
+        return True
+
+    @property
+    def signs_types(self) -> bool:
+        """Whether nobody but the server can give a type to what is sent in parts."""
         return True
 
     @property

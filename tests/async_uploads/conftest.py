@@ -46,6 +46,9 @@ def only_record() -> UploadRecord:
     return record
 
 
+EVERYWHERE = pytest.mark.parametrize("store", ["filesystem", "ceph", "localstack", "azurite"], indirect=True)
+
+
 @pytest.fixture(params=["filesystem", "ceph"])
 def store(request: pytest.FixtureRequest) -> Any:
     """STORAGES["default"] is a folder, then a bucket."""

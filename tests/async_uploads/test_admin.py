@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from s3upload.async_uploads.models import UploadRecord
 from s3upload.exceptions import StoreUnavailable
@@ -115,6 +115,18 @@ def test_upload_is_tried_again(admin: Browser, uploads: dict[str, UploadRecord])
         "1 upload was stored.",
     ]
     assert Contract.objects.get(title="failed").text.name == "contracts/failed.txt"
+
+
+def test_admin_speaks_the_language_of_the_person(admin: Browser, uploads: dict[str, UploadRecord]) -> None:
+    with translation.override("de"):
+        answer = act(admin, "try_again", uploads["failed"], uploads["stored"])
+
+        assert messages_of(answer) == [
+            "stored.txt: der Zustand des Uploads ist „gespeichert“, "
+            "und nur Fehlgeschlagenes wird noch einmal versucht",
+            "1 Upload wurde gespeichert.",
+        ]
+    assert ">Gespeichert<" in answer.content.decode()
 
 
 def test_uploads_are_removed_in_bulk(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from django.utils import timezone
 
 from s3upload.async_uploads.models import UploadRecord
@@ -63,6 +64,26 @@ def test_record_of_what_was_stored_goes_when_no_form_can_be_sent_again(store: An
     assert "records: 0 unclaimed and 1 stored removed; 0 failed" in run()
     assert not UploadRecord.objects.exists()
     assert store.get(Contract.objects.get().text.name) == BODY
+
+
+class ReadsElsewhere:
+    """A router as sites have it that read from a copy of their database; there is no copy here."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "copy"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+def test_records_are_cleaned_up_where_they_are_written(filesystem_store: Any, browser: Browser) -> None:
+    upload(browser)
+    let_all_pass(49)
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.ReadsElsewhere"]):
+        said = run()
+
+    assert "records: 1 unclaimed and 0 stored removed" in said
+    assert not UploadRecord.objects.exists()
 
 
 def test_dry_run_removes_nothing(store: Any, browser: Browser) -> None:

@@ -13,8 +13,10 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 
 from s3upload.async_uploads.fields import AsyncFileField
+from s3upload.async_uploads.keeper import authorize
 from s3upload.async_uploads.views import FILE_SALT, download_headers
-from tests.async_uploads.conftest import make_user
+from s3upload.exceptions import NotAllowed
+from tests.async_uploads.conftest import EVERYWHERE, make_user
 from tests.conftest import FilesystemStore, S3Store
 from tests.pages import set_clock
 from tests.testapp.models import Contract, Note
@@ -66,6 +68,11 @@ def test_permission_is_asked_for_each_time(browser: Browser, editor: User, url: 
     assert browser.client.get(url).status_code == 403
 
 
+def test_refusal_speaks_of_reading(rf: Any, contract: Contract) -> None:
+    with pytest.raises(NotAllowed, match="You may not read this file"):
+        authorize(rf.get("/"), Contract._meta.get_field("text"), "detail", contract)
+
+
 @pytest.mark.parametrize("permission", ["add_contract", "change_contract"])
 def test_other_permissions_do_not_count(url: str, permission: str) -> None:
     assert Browser(make_user("somebody", permission)).client.get(url).status_code == 403
@@ -109,6 +116,7 @@ def test_other_methods(browser: Browser, url: str, method: str) -> None:
 # --- what is there --------------------------------------------------------------------------
 
 
+@EVERYWHERE
 def test_file_is_read_as_an_attachment(browser: Browser, url: str) -> None:
     status, headers, body = fetch(browser, url)
 
@@ -120,6 +128,7 @@ def test_file_is_read_as_an_attachment(browser: Browser, url: str) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@EVERYWHERE
 def test_head(browser: Browser, url: str) -> None:
     status, headers, body = fetch(browser, url, "HEAD")
 
@@ -226,9 +235,10 @@ def test_address_that_was_not_signed_here(
     assert browser.client.get(location).status_code == 404
 
 
-def test_what_is_signed_elsewhere_is_no_address(filesystem_store: Any, browser: Browser) -> None:
+def test_what_is_signed_elsewhere_is_no_address(filesystem_store: FilesystemStore, browser: Browser) -> None:
     from django.core import signing
 
+    filesystem_store.put("a.txt", b"bytes")
     for value in ["x", ["testapp.contract.text"], None, 5]:
         signed = signing.dumps(value, salt=FILE_SALT)
         assert browser.client.get(f"/async-uploads/file/{signed}").status_code == 404
@@ -253,10 +263,14 @@ def of(name: str, **parameters: str) -> dict[str, str]:
 def test_headers() -> None:
     assert of("a/b c.txt") == {"content_disposition": 'attachment; filename="b c.txt"'}
     assert of("a/ü.txt") == {"content_disposition": "attachment; filename*=utf-8''%C3%BC.txt"}
-    assert of("a.png", content_disposition="inline") == {"content_disposition": 'inline; filename="a.png"'}
+    assert of("a.png", content_disposition="inline") == {
+        "content_disposition": 'inline; filename="a.png"',
+        "content_type": "image/png",
+    }
     assert of("a.txt", content_disposition='inline; filename="b"', cache_control="no-cache") == {
         "content_disposition": 'inline; filename="b"',
         "cache_control": "no-cache",
+        "content_type": "text/plain",
     }
 
 
@@ -264,6 +278,22 @@ def test_headers() -> None:
 def test_what_a_browser_runs_is_never_shown(name: str) -> None:
     assert of(name, content_disposition="inline")["content_disposition"].startswith("attachment")
     assert of("a.png", content_disposition="inline", content_type="text/html")["content_disposition"].startswith("att")
+
+
+def test_what_is_shown_has_the_type_that_was_looked_at(
+    store: Any, browser: Browser, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name that a failed promote leaves has no extension; what the store knows it as may be a page."""
+    page = ContentFile(b"<script>alert(1)</script>", name="a.html")
+    page.content_type = "text/html"  # type: ignore[attr-defined]
+    contract.text = contract.text.storage.save("tmp/s3upload/abc", page)
+    contract.save()
+    field = Contract._meta.get_field("text")
+    monkeypatch.setattr(field, "download_params", {"parameters": {"content_disposition": "inline"}})
+
+    _status, headers, _body = fetch(browser, contract.text.url)
+    assert headers["content-disposition"].startswith("inline")
+    assert headers["content-type"] == "application/octet-stream"
 
 
 def test_public_address_of_the_store(settings: Any, ceph_store: S3Store, browser: Browser, contract: Contract) -> None:

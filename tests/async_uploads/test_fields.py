@@ -16,7 +16,7 @@ from django.test.utils import isolate_apps
 
 from s3upload.async_uploads.fields import AsyncFileField, AsyncImageField
 from s3upload.async_uploads.models import UploadRecord
-from tests.async_uploads.conftest import BODY, NEW, an_image, make_user, only_record, page_of
+from tests.async_uploads.conftest import BODY, EVERYWHERE, NEW, an_image, make_user, only_record, page_of
 from tests.conftest import FilesystemStore
 from tests.testapp.models import Contract, ContractProxy, Note, SignedContract
 from tests.wire import Browser
@@ -219,6 +219,7 @@ def uploaded(browser: Browser, name: str = "a.txt", url: str = NEW) -> dict[str,
     return {"title": "x", "text-s3upload": browser.upload(url, "text", name, BODY, "text/plain")}
 
 
+@EVERYWHERE
 def test_upload_is_on_record_from_its_beginning_to_its_end(store: Any, browser: Browser, editor: Any) -> None:
     form = uploaded(browser, "übung 1.txt")
     record = only_record()
@@ -234,6 +235,7 @@ def test_upload_is_on_record_from_its_beginning_to_its_end(store: Any, browser: 
     assert store.keys() == [record.stored_as]
 
 
+@EVERYWHERE
 def test_form_that_is_sent_twice_finds_the_file(store: Any, browser: Browser, contract: Contract) -> None:
     form = uploaded(browser, url=page_of(contract))
     browser.submit(page_of(contract), form)

@@ -220,6 +220,23 @@ def test_report_of_a_storage_that_cannot_be_made(
     assert_secret(text, first=tokens[0], second=tokens[1], **secrets_of(alice, settings))
 
 
+@pytest.mark.parametrize("encoding", ["multipart", "urlencoded", "json"])
+def test_report_of_an_api(
+    alice: Browser, report: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    tokens = [token_of(alice) for _ in range(2)]
+    monkeypatch.setattr("s3upload.files.backend_named", fail)
+    body: Any = {"file-s3upload": tokens}
+    options = {
+        "multipart": {"data": body},
+        "urlencoded": {"data": urlencode(body, doseq=True), "content_type": "application/x-www-form-urlencoded"},
+        "json": {"data": {"a": [body]}, "content_type": "application/json"},
+    }[encoding]
+    text = report(alice, lambda: alice.client.post("/api/look/", **options))
+    assert "requests.py" in text
+    assert_secret(text, first=tokens[0], second=tokens[1], **secrets_of(alice, settings))
+
+
 class MissingManifest(StaticFilesStorage):
     def url(self, name: str) -> str:  # type: ignore[override]
         if name.endswith("s3upload.js"):

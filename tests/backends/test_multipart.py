@@ -32,10 +32,21 @@ MIB = 1024 * 1024
 PART = 5 * MIB
 BODY = b"twelve bytes"
 
+STORES = ["filesystem", "ceph", "localstack", "azurite"]
+
+# A signature of Azure's is for an address and a permission, and its blocks have no ETags.
+SIGNED_PARTS = pytest.mark.parametrize("store", ["filesystem", "ceph", "localstack"], indirect=True)
+AZURITE = pytest.mark.parametrize("store", ["azurite"], indirect=True)
+
 LOCALSTACK = pytest.mark.parametrize("store", ["localstack"], indirect=True)
 
 # Ceph 16 knows no checksums.
 VERIFYING = pytest.mark.parametrize("store", ["filesystem", "localstack"], indirect=True)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(f"{request.param}_store")
 
 
 @pytest.fixture
@@ -87,7 +98,12 @@ def leftovers(store: Any) -> list[Any]:
     """Return what there is in the store: objects, and uploads that are open."""
     if store.name == "filesystem":
         return [path.relative_to(store.folder).as_posix() for path in store.folder.rglob("*") if path.name != "tmp"]
-    return [*store.keys(), *open_multipart_uploads(store)]
+    return [*store.keys(), *open_uploads(store)]
+
+
+def open_uploads(store: Any) -> list[Any]:
+    uploads: list[Any] = store.uploads() if store.name == "azurite" else open_multipart_uploads(store)
+    return uploads
 
 
 def nothing(store: Any) -> list[str]:
@@ -110,7 +126,7 @@ def test_parts_make_the_object(store: Any, backend: Backend, size: int) -> None:
     assert store.keys() == [token.key]
     assert backend.stat(token.key).size == size
     if store.name != "filesystem":
-        assert open_multipart_uploads(store) == []
+        assert open_uploads(store) == []
 
 
 def test_parts_can_be_sent_in_any_order_and_at_the_same_time(store: Any, backend: Backend) -> None:
@@ -128,7 +144,8 @@ def test_parts_can_be_sent_in_any_order_and_at_the_same_time(store: Any, backend
         thread.join()
     parts = backend.list_parts(token)
     assert [(part.number, part.size) for part in parts] == [(1, PART), (2, PART), (3, 1)]
-    assert [f'"{part.etag}"' for part in parts] == [answers[number].etag for number in (1, 2, 3)]
+    if store.name != "azurite":
+        assert [f'"{part.etag}"' for part in parts] == [answers[number].etag for number in (1, 2, 3)]
     backend.complete(token, parts)
     assert store.get(token.key) == body
 
@@ -168,6 +185,7 @@ def test_read_of_an_object_in_parts(backend: Backend) -> None:
 # --- a presigned part is for one part of one length ---------------------------------------------
 
 
+@SIGNED_PARTS
 @pytest.mark.parametrize("body", [BODY + b"!", BODY[:-1], b""], ids=["longer", "shorter", "empty"])
 def test_part_of_another_length_is_refused(backend: Backend, body: bytes) -> None:
     token = begun(backend)
@@ -175,6 +193,7 @@ def test_part_of_another_length_is_refused(backend: Backend, body: bytes) -> Non
     assert backend.list_parts(token) == []
 
 
+@SIGNED_PARTS
 def test_last_part_is_shorter_than_the_others(backend: Backend) -> None:
     token = begun(backend, PART + 7)
     assert send_part(backend, token, 2, bytes(8)).is_refusal
@@ -203,6 +222,7 @@ def test_part_of_another_address_is_refused(store: S3Store, backend: Backend, wh
     assert put_part(part, BODY).is_success
 
 
+@SIGNED_PARTS
 def test_address_of_a_part_says_how_long_it_lives(backend: Backend) -> None:
     """The script asks for another one in time, and has nothing else to know it by."""
     assert "X-Amz-Expires=3600" in urlsplit(backend.presign_part(begun(backend), 1)["url"]).query
@@ -304,15 +324,19 @@ def test_changed_permit_of_a_part_is_refused(store: Any, backend: Backend) -> No
 # --- what has arrived ---------------------------------------------------------------------------
 
 
-def test_parts_are_listed_as_they_arrive(backend: Backend) -> None:
+def test_parts_are_listed_as_they_arrive(store: Any, backend: Backend) -> None:
     token = begun(backend, 2 * PART + 3)
     assert backend.list_parts(token) == []
     third = send_part(backend, token, 3, b"abc")
-    assert [(part.number, part.size, f'"{part.etag}"') for part in backend.list_parts(token)] == [(3, 3, third.etag)]
+    assert [(part.number, part.size) for part in backend.list_parts(token)] == [(3, 3)]
     first = send_part(backend, token, 1, bytes(PART))
-    assert [f'"{part.etag}"' for part in backend.list_parts(token)] == [first.etag, third.etag]
+    parts = backend.list_parts(token)
+    assert [(part.number, part.size) for part in parts] == [(1, PART), (3, 3)]
+    if store.name != "azurite":
+        assert [f'"{part.etag}"' for part in parts] == [first.etag, third.etag]
 
 
+@SIGNED_PARTS
 def test_part_that_is_sent_again_is_replaced(store: Any, backend: Backend) -> None:
     token = begun(backend)
     first = send_part(backend, token, 1, BODY)
@@ -425,8 +449,11 @@ def test_abort_leaves_nothing(store: Any, backend: Backend, when: str) -> None:
         backend.abort(token)
     backend.abort(token)
     assert leftovers(store) == nothing(store)
-    assert send_part(backend, token, 2, b"x").is_refusal
+    # Azure takes it, and removes it after a week; the clean-up does so before.
+    assert send_part(backend, token, 2, b"x").is_refusal or store.name == "azurite"
     assert leftovers(store) == nothing(store)
+    with pytest.raises(UploadGone):
+        backend.list_parts(token)
 
 
 def test_abort_of_one_leaves_the_others(store: Any, backend: Backend) -> None:
@@ -506,7 +533,7 @@ def test_checksum_of_an_object_in_parts_is_that_of_its_parts(store: Any, backend
     sums = [b64decode(sha256(body[start : start + PART])) for start in range(0, size, PART)]
     composite = b64encode(hashlib.sha256(b"".join(sums)).digest()).decode()
     stat = backend.stat(token.key)
-    assert stat.checksum == (None if store.name == "ceph" else f"sha256:{composite}-{len(sums)}")
+    assert stat.checksum == (None if store.name in ("ceph", "azurite") else f"sha256:{composite}-{len(sums)}")
     assert store.get(token.key) == body
 
 
@@ -529,7 +556,7 @@ def test_checksum_of_a_whole_object(store: Any, backend: Backend, settings: Any,
     token = token_for(backend, part_size=0)
     assert send(backend.presign(token, sha256(BODY)), BODY) < 300
     stat = backend.stat(token.key)
-    assert stat.checksum == (None if store.name == "ceph" else f"sha256:{sha256(BODY)}")
+    assert stat.checksum == (None if store.name in ("ceph", "azurite") else f"sha256:{sha256(BODY)}")
     assert stat.size == len(BODY)
 
 

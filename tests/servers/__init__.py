@@ -1,5 +1,5 @@
 """
-Real S3 servers, started for the tests and for the demo and gone afterwards.
+Real stores, started for the tests and for the demo and gone afterwards.
 
 ``python -m tests.servers.ceph`` runs one until interrupted, ``python -m tests.servers.ceph --
 COMMAND`` runs a command beside it; ``in_background("tests.servers.ceph")`` is the fixtures' way.

@@ -19,7 +19,9 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import CreateView, UpdateView
 
 from s3upload.async_uploads.forms import AsyncFileField
+from s3upload.rest_framework import signed_policy
 from tests.testapp import models
+from tests.testapp.api import DocumentSerializer
 from tests.testapp.forms import FORMS, DocumentForm, DocumentFormSet, GalleryForm, GalleryFormSet
 
 # The ways a form stands in a page: the template's name.
@@ -116,6 +118,11 @@ def received(request):
             for key in request.FILES
         },
     }
+
+
+def script_page(request):
+    """A page without a form, whose script uploads a file and posts JSON."""
+    return render(request, "testapp/script.html", {"upload": signed_policy(DocumentSerializer, "file")})
 
 
 class DocumentCreate(CreateView):

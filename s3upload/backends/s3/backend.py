@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import Storage
 from storages.backends.s3 import S3Storage
 
 from ...conf import conf
@@ -43,6 +44,12 @@ class S3Backend(Backend):
     """
 
     storage: S3Storage
+    saves_by = "s3upload.storage.S3UploadStorage"
+    needs = '"bucket_name"'
+
+    @classmethod
+    def problem_of(cls, storage: Storage) -> str:
+        return "" if getattr(storage, "bucket_name", None) else "it has no bucket"
 
     def __init__(self, storage: S3Storage) -> None:
         super().__init__(storage)
