@@ -54,6 +54,9 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     saved_as: str | None = None
     """The name that it was saved under already, when a form is sent twice and its keeper knows; else ``None``."""
 
+    is_wanted = False
+    """Whether something else refers to the pending object: it stays when the file is saved."""
+
     def __init__(
         self,
         token: Token,
@@ -190,7 +193,7 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     def _release(self) -> None:
         self._released = True
         # Another form may save in place what this one has copied: the lifecycle rule takes it unless that happens.
-        if not (self.token.in_place or self.saved_as):
+        if not (self.token.in_place or self.saved_as or self.is_wanted):
             self._uploads.discard(self)
 
     def keep_in_place(self, keep: Callable[[], object]) -> None:
@@ -252,6 +255,12 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
             if stat.size == self.token.size:
                 self.saved_as, self._error = place, None
                 self._settle(stat)
+
+    def look_again(self) -> bool:
+        """Look at what it was saved as, when it has gone since it was looked at; return whether there is such."""
+        self._stat, self._stream, self._error = None, None, UploadGone("saved meanwhile")
+        self.look_where_saved()
+        return self.saved_as is not None
 
     def _ask(self, key: str) -> Stat:
         has_head = self.chosen.has_signature and self.token.size
@@ -370,7 +379,7 @@ class RequestUploads:
         """
         discarded, self._discarded = self._discarded or [], None
         if delete:
-            _delete([file for file in discarded if file.is_stored])
+            _delete([file for file in discarded if file.is_stored and not file.is_wanted])
 
 
 def upload_of(content: object) -> DirectUploadedFile | None:

@@ -35,7 +35,7 @@ class Keeper:
         return None
 
     def kept(self, keys: Collection[str]) -> Collection[str]:
-        """Return those of some keys that the clean-up must leave alone."""
+        """Return those of some keys that the clean-up, and who cancels an upload, must leave alone."""
         return ()
 
     def clean_up(self, age: timedelta, *, dry_run: bool) -> str:

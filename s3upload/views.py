@@ -149,8 +149,19 @@ def complete_view(request: HttpRequest) -> HttpResponse:
 def abort_view(request: HttpRequest) -> HttpResponse:
     """``{"token"}`` -> ``{}``."""
     # Also when the token has expired: what it stands for may still be there.
-    multipart.abort(_token(request, _json(request, {"token": str}), may_be_expired=True))
+    token = _token(request, _json(request, {"token": str}), may_be_expired=True)
+    # A row may have it, and the page is an old one.
+    if not _is_wanted(token):
+        multipart.abort(token)
     return JsonResponse({})
+
+
+def _is_wanted(token: Token) -> bool:
+    key = multipart.backend_of(token).record_of(token) if token.in_place else token.key
+    with suppress(Forged):
+        keeper = keeper_of(token.scope)
+        return keeper is not None and key in keeper.kept([key])
+    return False  # the app is not installed any more
 
 
 def dummy_view(request: HttpRequest) -> HttpResponse:

@@ -45,6 +45,9 @@ def store(request: pytest.FixtureRequest, settings: Any, make_bucket: Callable[[
     return store
 
 
+# The clean-up asks apps with records what they want to keep.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 CEPH = pytest.mark.parametrize("store", ["ceph"], indirect=True)
 
 

@@ -39,6 +39,9 @@ LARGE = 16 * MIB + 1
 FORM = "/forms/document/"
 PREFIX = "tmp/s3upload/"
 
+# Apps with records are asked what they want to keep.
+pytestmark = pytest.mark.django_db
+
 CEPH = pytest.mark.parametrize("store", ["ceph"], indirect=True)
 EVERYWHERE = pytest.mark.parametrize("store", ["filesystem", "ceph", "localstack"], indirect=True)
 

@@ -21,6 +21,9 @@ ON_POSTGRESQL = (
     "tests/test_databases.py::test_database_is_the_one_that_was_asked_for",
     "tests/test_files.py",
     "tests/test_owners.py",
+    "tests/async_uploads/test_cleanup.py",
+    "tests/async_uploads/test_odd_cases.py",
+    "tests/async_uploads/test_records.py",
 )
 """What runs on PostgreSQL as well: files, folders and single tests. Not in a browser, and with no other store than a
 folder, for which database there is makes no difference to them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +14,13 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..exceptions import S3UploadError
 from .models import UploadRecord
-from .records import holders_of, remove, retry
+from .records import field_of, holders_of, remove, retry
 
 
 class AgeFilter(admin.SimpleListFilter):
@@ -50,7 +52,8 @@ class AgeFilter(admin.SimpleListFilter):
 class UploadRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Nothing here can be edited: it says what was."""
 
-    list_display = ["name", "state", "field", "owner", "shown_size", "created", "row"]
+    # What tells most comes first: on a narrow screen the rest is out of sight.
+    list_display = ["name", "state", "created", "used_in", "shown_size", "owner", "field"]
     list_filter = ["state", AgeFilter, "field"]
     list_select_related = ["owner"]
     search_fields = ["name", "key", "stored_as"]
@@ -64,7 +67,7 @@ class UploadRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "error",
         "field",
         "instance_id",
-        "row",
+        "used_in",
         "owner",
         "storage",
         "key",
@@ -87,12 +90,17 @@ class UploadRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def shown_size(self, record: UploadRecord) -> str:
         return filesizeformat(record.size)
 
-    @admin.display(description=_("row"))
-    def row(self, record: UploadRecord) -> str:
+    @admin.display(description=_("used in"))
+    def used_in(self, record: UploadRecord) -> str:
+        """Return the kind of row that has the file, as a link: which one it is takes a query."""
+        try:
+            options = field_of(record).model._meta
+        except LookupError:
+            return "-"
         if record.state == UploadRecord.State.PENDING:
             return "-"
         url = reverse(f"{self.admin_site.name}:s3upload_async_uploads_uploadrecord_row", args=[record.pk])
-        return format_html('<a href="{}">{}</a>', url, _("Show"))
+        return format_html('<a href="{}">{}</a>', url, capfirst(options.verbose_name))
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -134,6 +142,27 @@ class UploadRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if stored:
             message = ngettext("%(count)d upload was stored.", "%(count)d uploads were stored.", stored)
             self.message_user(request, message % {"count": stored}, messages.SUCCESS)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Say what else is lost, on the page that asks whether somebody is sure."""
+        deleted, *more = super().get_deleted_objects(objs, request)
+        lost = []
+        for record in objs:
+            with suppress(LookupError):
+                if record.state == UploadRecord.State.FAILED:
+                    lost += [
+                        _("The file of “%(row)s”: no other copy of it was stored.") % {"row": row}
+                        for row in holders_of(record)
+                    ]
+        return [*deleted, *lost], *more
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        # What could not be removed was said.
+        if UploadRecord.objects.filter(pk=obj_id).exists():
+            return HttpResponseRedirect(
+                reverse(f"{self.admin_site.name}:s3upload_async_uploads_uploadrecord_change", args=[obj_id])
+            )
+        return super().response_delete(request, obj_display, obj_id)
 
     def delete_model(self, request: HttpRequest, obj: UploadRecord) -> None:
         self._remove(request, obj)

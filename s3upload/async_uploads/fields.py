@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
 from django.utils.translation import gettext_lazy as _
 
-from ..exceptions import StoreUnavailable
+from ..exceptions import StoreUnavailable, UploadGone
 from ..files import DirectUploadedFile, upload_of
 from . import forms
 from .permissions import Action, Permission, default_permission
@@ -60,7 +60,7 @@ class AsyncFieldFile(FieldFile):
         Save a file, as ``FieldFile.save`` does it.
 
         Where the store fails to promote an upload, the row gets the pending object, its record says so, and it can be
-        tried again later.
+        tried again later. Where there is no room for its name, or it is saved already, that is an error as any other.
         """
         upload = upload_of(content)
         if upload is None or not self.field.has_record_of(upload):
@@ -70,21 +70,31 @@ class AsyncFieldFile(FieldFile):
 
         # An upload that can't be used is no failed promote.
         upload.check()
-        target = self.field.generate_filename(self.instance, name)
         try:
-            super().save(name, content, save=False)
+            self._promote(name, content, upload)
         except (StoreUnavailable, OSError) as error:
-            reason = note_failed(upload, target, error)
+            if upload.saved_as or len(upload.key) > self.field.max_length:
+                raise
+            reason = note_failed(upload, self.field.generate_filename(self.instance, name), error)
             logger.error(
                 "an upload to %s could not be promoted and stays pending: %s", self.field.async_field_id, reason
             )
             self._take(upload.key)
         else:
-            note_stored(upload, cast("str", self.name))
+            note_stored(upload, cast("str", self.name), self.instance.pk)
         if save:
             self.instance.save()
 
     save.alters_data = True  # type: ignore[attr-defined]
+
+    def _promote(self, name: str, content: File[Any], upload: DirectUploadedFile) -> None:
+        try:
+            super().save(name, content, save=False)
+        except UploadGone:
+            # The same form, sent twice at the same moment: the other one was faster.
+            if not upload.look_again():
+                raise
+            super().save(name, content, save=False)
 
     def _take(self, name: str) -> None:
         self.name = name
@@ -188,7 +198,9 @@ class AsyncFileMixin(models.FileField):
         # Of a child of the field's model, the key of the parent.
         if instance is None or instance._state.adding:
             return ""
-        return str(getattr(instance, cast("Any", self.model._meta.pk).attname))
+        key = getattr(instance, cast("Any", self.model._meta.pk).attname)
+        # Copies are made by taking the key away.
+        return "" if key is None else str(key)
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:
         if (
@@ -199,12 +211,12 @@ class AsyncFileMixin(models.FileField):
             return  # the form was sent twice, and the file is there
         super().save_form_data(instance, data)
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if isinstance(value, File) and not getattr(value, "_committed", False):
             raise TypeError(
                 f"update() and bulk_update() save no file: assign it to {self.name!r} of an instance, and save() that"
             )
-        return super().get_prep_value(value)
+        return super().get_db_prep_save(value, connection)
 
     def formfield(self, **kwargs: Any) -> Any:
         form_class = kwargs.setdefault("form_class", self.form_field_class)

@@ -116,6 +116,8 @@ def authorize(
 
 def find_instance(field: AsyncFileMixin, instance_id: str) -> models.Model | None:
     """Return the instance of a primary key, as the site's own views would find it; ``None`` where there is none."""
+    if "\0" in instance_id:  # PostgreSQL has no texts with it
+        return None
     try:
         return field.model._default_manager.filter(pk=instance_id).first()
     except (ValueError, TypeError, OverflowError, ValidationError):  # no key of this model: "x", or no UUID

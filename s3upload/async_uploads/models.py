@@ -31,7 +31,8 @@ class UploadRecord(models.Model):
     in_place = models.BooleanField(default=False, editable=False)
     registry = models.CharField(_("registry"), max_length=100)
     field = models.CharField(_("field"), max_length=255)
-    instance_id = models.CharField(_("instance"), max_length=255, blank=True)
+    # A primary key can be any text, and a name as long as its field has room for.
+    instance_id = models.TextField(_("instance"), blank=True)
     input_name = models.CharField(max_length=255, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -43,8 +44,8 @@ class UploadRecord(models.Model):
     )
     owner_identity = models.CharField(max_length=64, blank=True, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING)
-    stored_as = models.CharField(
-        _("stored as"), max_length=500, blank=True, help_text=_("Or, where that failed, was to be stored as.")
+    stored_as = models.TextField(
+        _("stored as"), blank=True, help_text=_("Or, where that failed, was to be stored as.")
     )
     error = models.TextField(_("error"), blank=True)
     etag = models.CharField(max_length=255, blank=True, editable=False)

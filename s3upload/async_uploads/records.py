@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.db import models, router, transaction
 from django.utils.translation import gettext as _
 
@@ -55,14 +56,24 @@ def note_granted(tokens: Sequence[Token], user: Any) -> None:
     )
 
 
-def note_stored(upload: DirectUploadedFile, name: str) -> None:
+def note_stored(upload: DirectUploadedFile, name: str, row: Any = None) -> None:
     """
     Record that an upload was saved.
 
+    Where that failed at first, other rows may still have the pending object. Then it stays, and so does the record.
+
     :param name: below the storage's location.
+    :param row: the primary key of the row that it is saved for, where that is known.
     """
-    if not upload.saved_as:
-        _record_of(upload.token).update(state=State.STORED, stored_as=name, error="")
+    if upload.saved_as:
+        return
+    stored = {"state": State.STORED, "stored_as": name, "error": ""}
+    if _record_of(upload.token).exclude(state=State.FAILED).update(**stored):
+        return
+    for record in _record_of(upload.token):
+        upload.is_wanted = holders_of(record).exclude(pk=row).exists()
+    if not upload.is_wanted:
+        _record_of(upload.token).update(**stored)
 
 
 def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> str:
@@ -72,7 +83,11 @@ def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> st
     :param target: the name that it was to have.
     """
     reason = _reason(error)
-    _record_of(upload.token).update(state=State.FAILED, stored_as=target, error=reason, etag=upload.stat.etag)
+    failed = {"state": State.FAILED, "stored_as": target, "error": reason, "etag": upload.stat.etag}
+    if not _record_of(upload.token).update(**failed):
+        # Somebody has removed it meanwhile; without one, the clean-up would take the object.
+        note_granted([upload.token], None)
+        _record_of(upload.token).update(**failed)
     return reason
 
 
@@ -117,7 +132,10 @@ def retry(record: UploadRecord) -> str:
     uploads = RequestUploads(lambda: frozenset({record.owner_identity}))
     with transaction.atomic(using=router.db_for_write(UploadRecord)):
         # Two who try it at the same time try it one after the other.
-        record = UploadRecord.objects.select_for_update().get(pk=record.pk)
+        try:
+            record = UploadRecord.objects.select_for_update().get(pk=record.pk)
+        except UploadRecord.DoesNotExist as error:
+            raise CannotRetry("somebody has removed the record") from error
         if record.state != State.FAILED:
             raise CannotRetry(
                 _("the upload is %(state)s, and only what has failed is tried again")
@@ -140,7 +158,7 @@ def retry(record: UploadRecord) -> str:
         upload = uploads.add(record.token, SignedText())
         try:
             name = _promote(field, upload, record)
-        except (UnusableUpload, OSError) as error:
+        except (UnusableUpload, OSError, SuspiciousFileOperation) as error:
             failed: Exception | None = error
             _record_of(upload.token).update(error=_reason(error))
         else:

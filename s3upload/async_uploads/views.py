@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import replace
+from functools import partial
 from mimetypes import guess_type
 from pathlib import PurePath
 from typing import Any, ClassVar, cast
 
+from asgiref.sync import sync_to_async
 from django.core import signing
 from django.core.files.storage import Storage
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
@@ -35,7 +38,10 @@ CHUNK = 64 * 1024
 """Bytes of a file that are read at once."""
 
 # One range: RFC 9110, section 14.1.2. For several of them, the whole file is a right answer.
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+
+# More digits no size has, and Python reads only so many.
+_SIZE = re.compile(r"[0-9]{1,19}")
 
 
 class UploadView(View):
@@ -92,8 +98,11 @@ def generate_upload_url(request: HttpRequest, registry: AsyncFieldRegistry, data
     if data.get("sha256"):
         described["sha256"] = data["sha256"]
     file = chosen_file(described)
-    scope = Scope(registry.name, field.async_field_id, _instance_id(data))
-    policy = replace(make_policy(field.name, field), scope=str(scope))
+    instance_id = _instance_id(data)
+    instance = find_instance(field, instance_id) if instance_id else None
+    policy = make_policy(field.name, field, instance)
+    if instance is None:
+        policy = replace(policy, scope=str(Scope(registry.name, field.async_field_id, instance_id)))
     [answered] = grant(request, policy, [file])
     if "error" in answered:
         raise Malformed(answered["error"])
@@ -148,7 +157,7 @@ def _instance_id(data: Mapping[str, Any]) -> str:
 def _data(request: HttpRequest) -> Mapping[str, Any]:
     if request.content_type != "application/json":
         form = request.POST.dict()
-        return {**form, "size": int(form["size"]) if str(form.get("size")).isdecimal() else None}
+        return {**form, "size": int(form["size"]) if _SIZE.fullmatch(str(form.get("size"))) else None}
     try:
         data = json.loads(request.body)
     except (ValueError, RecursionError) as error:
@@ -269,8 +278,10 @@ def file_response(request: HttpRequest, storage: Storage, name: str, size: int, 
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     start, stop = wanted
     is_part = stop - start < size
+    chunks = _chunks(storage, name, *((0, 0) if request.method == "HEAD" else wanted))
     response = StreamingHttpResponse(
-        () if request.method == "HEAD" else _chunks(storage, name, start, stop),
+        # Under ASGI, Django would read all of an iterator that is not async before it sends the first byte.
+        _in_turn(chunks) if isinstance(request, ASGIRequest) else chunks,
         status=206 if is_part else 200,
         headers={**known, "Content-Length": str(stop - start)},
     )
@@ -297,10 +308,21 @@ def _wanted(request: HttpRequest, size: int, validators: tuple[str, str]) -> tup
     return (start, stop) if start < size else None
 
 
-def _chunks(storage: Storage, name: str, start: int, stop: int) -> Iterator[bytes]:
+def _chunks(storage: Storage, name: str, start: int, stop: int) -> Generator[bytes, None, None]:
+    if start == stop:
+        return
     # Opened when it is read: the browser may have it already.
     with storage.open(name) as file:
         file.seek(start)
         while start < stop and (chunk := file.read(min(CHUNK, stop - start))):
             start += len(chunk)
             yield chunk
+
+
+async def _in_turn(chunks: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    try:
+        while chunk := await sync_to_async(partial(next, chunks, b""))():
+            yield chunk
+    finally:
+        # The browser may have left.
+        await sync_to_async(chunks.close)()

@@ -11,12 +11,15 @@ from django.contrib.auth.models import Permission, User
 from PIL import Image
 
 from s3upload.async_uploads.models import UploadRecord
-from tests.conftest import storages_with
+from tests.conftest import FilesystemStore, S3Store, storages_with
+from tests.faults.conftest import impatient, use_line
+from tests.proxy import Answer, Proxy, is_call
 from tests.testapp.models import Contract
 from tests.wire import Browser
 
 NEW = "/contracts/new/"
 BODY = b"We agree."
+DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>'
 
 
 def make_user(name: str, *permissions: str, **fields: Any) -> User:
@@ -77,3 +80,45 @@ def browser(editor: User) -> Browser:
 def contract(editor: User) -> Contract:
     """A contract without files."""
     return Contract.objects.create(title="A contract")
+
+
+class Folder:
+    """A folder that can't save to "contracts/": there is a file of that name."""
+
+    def __init__(self, store: FilesystemStore) -> None:
+        self.store = store
+        store.put("contracts", b"in the way")
+
+    def mend(self) -> None:
+        (self.store.folder / "contracts").unlink()
+
+
+class Line:
+    """A bucket that refuses to copy."""
+
+    def __init__(self, store: S3Store, line: Proxy) -> None:
+        self.store = store
+        self.fault = line.add(Answer(is_call("CopyObject"), float("inf"), status=403, body=DENIED))
+
+    def mend(self) -> None:
+        self.fault.heal()
+
+
+@pytest.fixture(params=["filesystem", "ceph"])
+def broken(request: pytest.FixtureRequest, settings: Any) -> Any:
+    """A store that takes uploads and saves none, until it is mended."""
+    if request.param == "filesystem":
+        yield Folder(request.getfixturevalue("filesystem_store"))
+        return
+    bucket = request.getfixturevalue("bucket")
+    with Proxy(bucket.account.endpoint_url) as line:
+        use_line(settings, bucket, line, client_config=impatient(5))
+        yield Line(bucket, line)
+
+
+@pytest.fixture
+def failed(broken: Any, browser: Browser) -> UploadRecord:
+    """The record of an upload that the store would not save."""
+    token = browser.upload(NEW, "text", "a.txt", BODY, "text/plain")
+    browser.submit(NEW, {"title": "x", "text-s3upload": token})
+    return only_record()

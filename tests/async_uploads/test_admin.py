@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone, translation
 
 from s3upload.async_uploads.models import UploadRecord
-from tests.async_uploads.conftest import BODY, NEW, make_user, only_record
-from tests.async_uploads.test_records import Folder
+from s3upload.exceptions import StoreUnavailable
+from tests.async_uploads.conftest import BODY, NEW, Folder, make_user, only_record
 from tests.conftest import FilesystemStore
 from tests.testapp.models import Contract
 from tests.wire import Browser
@@ -170,3 +170,55 @@ def test_row_in_the_admin_uploads_and_links_to_the_download(admin: Browser, file
     assert only_record().state == "stored"
     page = admin.client.get(f"/admin/testapp/contract/{contract.pk}/change/").content.decode()
     assert f'href="{contract.text.url}"' in page
+
+
+def test_page_that_asks_whether_somebody_is_sure_says_what_is_lost(
+    admin: Browser, uploads: dict[str, UploadRecord]
+) -> None:
+    lost = "The file of “failed”: no other copy of it was stored."
+    sure = admin.client.get(f"{LIST}{uploads['failed'].pk}/delete/").content.decode()
+    assert lost in sure
+    assert lost in act(admin, "delete_selected", *uploads.values()).content.decode()
+    assert "no other copy" not in admin.client.get(f"{LIST}{uploads['stored'].pk}/delete/").content.decode()
+
+    UploadRecord.objects.update(field="gone")
+    assert admin.client.get(f"{LIST}{uploads['failed'].pk}/delete/").status_code == 200
+
+
+def test_title_of_a_row_is_no_page(admin: Browser, uploads: dict[str, UploadRecord]) -> None:
+    Contract.objects.update(title="<script>alert(1)</script>")
+    UploadRecord.objects.update(name="<script>alert(2)</script>")
+
+    for path in ("", f"{uploads['failed'].pk}/change/", f"{uploads['failed'].pk}/delete/"):
+        assert "<script>alert" not in admin.client.get(LIST + path).content.decode()
+
+
+def test_upload_that_could_not_be_removed_is_not_said_to_be(
+    admin: Browser, uploads: dict[str, UploadRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(record: UploadRecord) -> None:
+        raise StoreUnavailable("SlowDown")
+
+    monkeypatch.setattr("s3upload.async_uploads.admin.remove", fail)
+    answer = admin.post(f"{LIST}{uploads['pending'].pk}/delete/", {"post": "yes"}, follow=True)
+
+    assert messages_of(answer) == ["pending.txt: The file store could not be reached. Try again in a moment."]
+
+
+@pytest.mark.usefixtures("uploads")
+def test_list_shows_where_a_file_is_used(admin: Browser) -> None:
+    page = admin.client.get(LIST).content.decode()
+    assert page.count(">Contract</a>") == 2
+
+    UploadRecord.objects.update(field="gone")
+    assert ">Contract</a>" not in admin.client.get(LIST).content.decode()
+
+
+def test_nothing_signed_is_shown(admin: Browser, filesystem_store: FilesystemStore, browser: Browser) -> None:
+    upload = browser.choose(NEW, "text", "a.txt", 20 * 1024**2, "text/plain")
+    record = only_record()
+    page = admin.client.get(f"{LIST}{record.pk}/change/").content.decode()
+
+    for secret in (upload["token"], record.upload_id, record.owner_identity):
+        assert secret
+        assert secret not in page

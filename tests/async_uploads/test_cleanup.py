@@ -122,7 +122,7 @@ def test_one_bad_row_never_stops_the_rest(store: Any, browser: Browser, change: 
     assert store.keys() == []
 
 
-def test_failed_upload_in_place_stays(settings: Any, make_bucket: Any, browser: Browser) -> None:
+def test_failed_upload_in_place_stays_on_localstack(settings: Any, make_bucket: Any, browser: Browser) -> None:
     store = use_s3(settings, make_bucket("localstack"))
     settings.STORAGES["default"]["OPTIONS"]["promote"] = "in-place"
     upload(browser, "a.txt")

@@ -29,7 +29,12 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> AsyncFieldRegistry:
 def test_fields_register_themselves() -> None:
     ids = [field.async_field_id for field in default_async_field_registry.fields]
 
-    assert ids == ["testapp.contract.seal", "testapp.contract.text"]
+    assert ids == [
+        "testapp.contract.seal",
+        "testapp.contract.text",
+        "testapp.parcel.label",
+        "testapp.ticket.file",
+    ]
     assert default_async_field_registry.field("testapp.contract.text") is Contract._meta.get_field("text")
     assert [field.async_field_id for field in other_registry.fields] == ["testapp.note.file"]
 

@@ -14,4 +14,4 @@ class GalleryAdmin(admin.ModelAdmin):
 
 
 admin.site.register([models.Document, models.OptionalDocument, models.Picture, models.Record])
-admin.site.register([models.Contract, models.Note])
+admin.site.register([models.Contract, models.Note, models.Parcel, models.Ticket])

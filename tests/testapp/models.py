@@ -1,3 +1,5 @@
+import uuid
+
 from django.core.files.storage import storages
 from django.core.signals import setting_changed
 from django.db import models
@@ -117,7 +119,7 @@ class ContractProxy(Contract):
 class Note(models.Model):
     """Belongs to who wrote it; anyone may read. Has a registry and a storage of its own."""
 
-    # Without a constraint: apps without migrations, as this one, have their tables before the users have theirs.
+    # Without a constraint: apps without migrations get their tables before those with, and PostgreSQL minds.
     owner = models.ForeignKey("auth.User", null=True, on_delete=models.CASCADE, db_constraint=False)
     file = AsyncFileField(
         upload_to="notes/",
@@ -127,3 +129,29 @@ class Note(models.Model):
         perm_detail=None,
         async_field_registry=other_registry,
     )
+
+
+def place_of_parcel(parcel, name):
+    return f"parcels/{len(parcel.pk)}/{name}"
+
+
+class Parcel(models.Model):
+    """Has any text as primary key; anyone may do all with it."""
+
+    code = models.CharField(max_length=600, primary_key=True)
+    label = AsyncFileField(
+        upload_to=place_of_parcel,
+        blank=True,
+        max_length=1000,
+        perm_create=None,
+        perm_update=None,
+        perm_detail=None,
+        download_params={"parameters": {"content_disposition": "inline"}},
+    )
+
+
+class Ticket(models.Model):
+    """Has a UUID as primary key, and little room for a name that no other one may have."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    file = AsyncFileField(upload_to="t/", max_length=30, unique=True)

@@ -14,7 +14,7 @@ from django import forms as django_forms
 from django.core.files.storage import default_storage
 from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import CreateView, UpdateView
 
@@ -184,6 +184,41 @@ class NoteUpdate(NoteMixin, UpdateView):
     pass
 
 
+class ParcelMixin(ContractMixin):
+    model = models.Parcel
+    fields = ["code", "label"]
+
+    def form_valid(self, form):
+        self.object = form.save()
+        return saved(self.request, [self.object.label.name])
+
+
+class ParcelCreate(ParcelMixin, CreateView):
+    pass
+
+
+class ParcelUpdate(ParcelMixin, UpdateView):
+    def get_object(self):
+        return get_object_or_404(models.Parcel, pk=self.request.GET["code"])
+
+
+class TicketMixin(ContractMixin):
+    model = models.Ticket
+    fields = ["file"]
+
+    def form_valid(self, form):
+        self.object = form.save()
+        return saved(self.request, [self.object.file.name])
+
+
+class TicketCreate(TicketMixin, CreateView):
+    pass
+
+
+class TicketUpdate(TicketMixin, UpdateView):
+    pass
+
+
 class Attaching(django_forms.Form):
     """Several files in one field, for rows that are made of them."""
 
@@ -198,6 +233,15 @@ def attach(request):
         )
         return saved(request, [contract.text.name for contract in contracts])
     return render(request, "testapp/media.html", {"form": form})
+
+
+async def async_contract(request):
+    form_class = django_forms.modelform_factory(models.Contract, fields=["title", "text"])
+    form = form_class(request.POST or None, request.FILES or None)
+    if request.method == "POST" and await sync_to_async(form.is_valid)():
+        contract = await sync_to_async(form.save)()
+        return await sync_to_async(saved)(request, [contract.text.name])
+    return await sync_to_async(render)(request, "testapp/media.html", {"form": form})
 
 
 async def async_document(request):

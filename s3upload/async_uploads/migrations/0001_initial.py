@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ("in_place", models.BooleanField(default=False, editable=False)),
                 ("registry", models.CharField(max_length=100, verbose_name="registry")),
                 ("field", models.CharField(max_length=255, verbose_name="field")),
-                ("instance_id", models.CharField(blank=True, max_length=255, verbose_name="instance")),
+                ("instance_id", models.TextField(blank=True, verbose_name="instance")),
                 ("input_name", models.CharField(editable=False, max_length=255)),
                 ("owner_identity", models.CharField(blank=True, editable=False, max_length=64)),
                 (
@@ -44,10 +44,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "stored_as",
-                    models.CharField(
+                    models.TextField(
                         blank=True,
                         help_text="Or, where that failed, was to be stored as.",
-                        max_length=500,
                         verbose_name="stored as",
                     ),
                 ),
