@@ -470,7 +470,7 @@ def shown(default: Any) -> str:
 def test_every_option_of_async_fields_is_documented_with_its_default() -> None:
     documented = dict(
         re.fullmatch(r"``(\w+)``: (.*)", option).groups()  # type: ignore[union-attr]
-        for option, _type, _meaning in rows("async-uploads", "async-options")
+        for option, _meaning in rows("async-uploads", "async-options")
     )
     own = inspect.signature(AsyncFileMixin.__init__).parameters.values()
     defaults = {one.name: one.default for one in own if one.kind is one.KEYWORD_ONLY}
