@@ -137,7 +137,7 @@ SHAPES: dict[str, Any] = {
     "object": {"key": "tmp/s3upload/abc"},
     "nothing": [],
     "six values": ["x"] * 6,
-    "twelve values": ["x"] * 12,
+    "thirteen values": ["x"] * 13,
 }
 
 

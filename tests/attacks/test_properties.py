@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from s3upload.exceptions import Expired, Forged, Malformed, Refused
 from s3upload.policy import MAX_NAME_LENGTH, ChosenFile, Policy, clean_file_name, field_identity
 from s3upload.tokens import Token
-from s3upload.views import _chosen_file, _json, _object
+from s3upload.views import _json, _object, chosen_file
 
 bounded = hypothesis_settings(max_examples=150, deadline=None)
 
@@ -195,9 +195,9 @@ def test_body_of_any_bytes_is_an_object_or_malformed(body: bytes) -> None:
         optional={"sha256": st.binary(max_size=40).map(bytes.hex) | json_values},
     )
 )
-def test_chosen_file_is_whole_and_clean_or_malformed(value: Any) -> None:
+def testchosen_file_is_whole_and_clean_or_malformed(value: Any) -> None:
     try:
-        file = _chosen_file(value)
+        file = chosen_file(value)
     except Malformed:
         return
     assert file.name == clean_file_name(value["name"])
