@@ -17,11 +17,11 @@ from tests.servers.postgresql import Database
 ROOT = Path(__file__).parent.parent
 
 ON_POSTGRESQL = (
-    "tests/async_uploads",
     "tests/test_databases.py::test_database_is_the_one_that_was_asked_for",
     "tests/test_files.py",
     "tests/test_owners.py",
     "tests/async_uploads/test_cleanup.py",
+    "tests/async_uploads/test_fields.py",
     "tests/async_uploads/test_odd_cases.py",
     "tests/async_uploads/test_records.py",
 )
@@ -72,7 +72,7 @@ def test_on_postgresql(postgresql: Database) -> None:
 
 
 def test_unknown_database_is_refused() -> None:
-    done = run_pytest(ON_POSTGRESQL[1], TESTS_DATABASE="postgres")
+    done = run_pytest(ON_POSTGRESQL[0], TESTS_DATABASE="postgres")
 
     assert done.returncode != 0
     assert "TESTS_DATABASE is 'postgres'. It should be one of: sqlite, postgresql." in done.stdout + done.stderr

@@ -135,7 +135,7 @@ def retry(record: UploadRecord) -> str:
         try:
             record = UploadRecord.objects.select_for_update().get(pk=record.pk)
         except UploadRecord.DoesNotExist as error:
-            raise CannotRetry("somebody has removed the record") from error
+            raise CannotRetry(_("somebody has removed the record")) from error
         if record.state != State.FAILED:
             raise CannotRetry(
                 _("the upload is %(state)s, and only what has failed is tried again")
