@@ -90,10 +90,10 @@ class AsyncFieldFile(FieldFile):
     def _promote(self, name: str, content: File[Any], upload: DirectUploadedFile) -> None:
         try:
             super().save(name, content, save=False)
-        except UploadGone:
-            # The same form, sent twice at the same moment: the other one was faster.
+        except (UploadGone, FileNotFoundError) as error:
+            # The same form, sent twice at the same moment: the other one was faster, or is about to be.
             if not upload.look_again():
-                raise
+                raise UploadGone("saved meanwhile") from error
             super().save(name, content, save=False)
 
     def _take(self, name: str) -> None:

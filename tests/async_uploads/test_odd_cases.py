@@ -236,7 +236,6 @@ def test_object_that_is_lost_while_a_form_is_saved(store: Any, browser: Browser)
     assert only_record().state == "pending"
 
 
-@pytest.mark.parametrize("store", ["ceph"], indirect=True)
 def test_form_that_is_sent_four_times_at_once(store: Any, browser: Browser, contract: Contract) -> None:
     url = page_of(contract)
     posted = form(browser, url)
@@ -259,7 +258,9 @@ def test_form_that_is_sent_four_times_at_once(store: Any, browser: Browser, cont
         thread.join()
 
     contract.refresh_from_db()
-    assert statuses == [200] * 4
+    # Who comes in between is told to choose the file again; whoever is last, the row has a file.
+    assert set(statuses) <= {200, 400}
+    assert 200 in statuses
     assert store.get(contract.text.name) == BODY
     assert only_record().state == "stored"
 
