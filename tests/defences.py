@@ -347,13 +347,13 @@ DEFENCES = tuple(
         ),
         (
             "tests/async_uploads/test_downloads.py::test_what_a_browser_runs_is_never_shown",
-            "s3upload/async_uploads/views.py",
+            "s3upload/async_uploads/downloads.py",
             'kind = "attachment" if is_scriptable(type_) else headers["content_disposition"]',
             'kind = headers["content_disposition"]',
         ),
         (
             "tests/async_uploads/test_downloads.py::test_what_is_shown_has_the_type_that_was_looked_at",
-            "s3upload/async_uploads/views.py",
+            "s3upload/async_uploads/downloads.py",
             '        headers["content_type"] = type_\n',
             "        pass\n",
         ),

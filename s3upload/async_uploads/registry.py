@@ -24,12 +24,14 @@ class AsyncFieldRegistry:
         path("async-uploads/", include(default_async_field_registry.get_url_patterns()))
 
     :param name: letters, digits, ``-`` and ``_``; unlike that of any other registry.
-    :raises ValueError: when it has other characters.
+    :raises ValueError: when it has other characters, or is that of another one.
     """
 
     def __init__(self, name: str) -> None:
         if not name.replace("-", "_").isidentifier():
             raise ValueError(f"the name of a registry is {name!r}: give it letters, digits, '-' and '_' only")
+        if name in _registries:
+            raise ValueError(f"there is a registry {name!r} already: give this one another name")
         self.name = name
         self._ids: set[str] = set()
         _registries[name] = self

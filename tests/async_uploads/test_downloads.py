@@ -12,9 +12,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 
+from s3upload.async_uploads.downloads import download_headers
 from s3upload.async_uploads.fields import AsyncFileField
 from s3upload.async_uploads.keeper import authorize
-from s3upload.async_uploads.views import FILE_SALT, download_headers
+from s3upload.async_uploads.views import FILE_SALT
 from s3upload.exceptions import NotAllowed
 from tests.async_uploads.conftest import EVERYWHERE, make_user
 from tests.conftest import FilesystemStore, S3Store

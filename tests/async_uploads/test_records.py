@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from s3upload.async_uploads import records
+from s3upload.async_uploads.management.commands import s3upload_retry
 from s3upload.async_uploads.models import UploadRecord
 from s3upload.async_uploads.records import CannotRetry, remove, retry
 from s3upload.async_uploads.scope import Scope
@@ -199,6 +200,24 @@ def test_one_that_fails_does_not_stop_the_others(broken: Any, failed: UploadReco
     broken.mend()
 
     with pytest.raises(CommandError, match=f"Not everything could be stored. {failed.pk}: CannotRetry: no row"):
+        run()
+    assert set(UploadRecord.objects.values_list("name", "state")) == {("a.txt", "failed"), ("b.txt", "stored")}
+
+
+def test_database_that_refuses_one_does_not_stop_the_others(
+    broken: Any, failed: UploadRecord, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = browser.upload(NEW, "text", "b.txt", BODY, "text/plain")
+    browser.submit(NEW, {"title": "y", "text-s3upload": token})
+    broken.mend()
+
+    def refuse_one(record: UploadRecord) -> str:
+        if record == failed:
+            raise IntegrityError("another row has this name")
+        return retry(record)
+
+    monkeypatch.setattr(s3upload_retry, "retry", refuse_one)
+    with pytest.raises(CommandError, match=f"{failed.pk}: IntegrityError"):
         run()
     assert set(UploadRecord.objects.values_list("name", "state")) == {("a.txt", "failed"), ("b.txt", "stored")}
 

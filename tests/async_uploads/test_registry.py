@@ -93,6 +93,11 @@ def test_registry_that_is_not_there() -> None:
         registry_named("nobody")
 
 
+def test_name_that_another_registry_has() -> None:
+    with pytest.raises(ValueError, match="there is a registry 'default' already"):
+        AsyncFieldRegistry("default")
+
+
 @pytest.mark.parametrize("name", ["", "a:b", "a b", "a/b"])
 def test_name_that_no_registry_can_have(name: str) -> None:
     with pytest.raises(ValueError, match="the name of a registry is"):

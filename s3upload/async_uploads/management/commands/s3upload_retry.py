@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from s3upload.async_uploads.models import UploadRecord
 from s3upload.async_uploads.records import retry
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         for record in failed.order_by("pk").iterator():
             try:
                 name = retry(record)
-            except S3UploadError as error:
+            except (S3UploadError, DatabaseError) as error:
                 problems.append(f"{record.pk}: {type(error).__name__}: {error}")
             else:
                 self.stdout.write(f"{record.pk}: stored as {name}")
