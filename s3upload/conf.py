@@ -103,6 +103,11 @@ class Settings:
         return tuple(settings.MIDDLEWARE)
 
     @property
+    def user_model(self) -> str:
+        """The model of the site's users, as ``app_label.Model``."""
+        return settings.AUTH_USER_MODEL
+
+    @property
     def has_urls(self) -> bool:
         """Whether the site has a URLconf."""
         return bool(getattr(settings, "ROOT_URLCONF", None))

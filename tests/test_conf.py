@@ -102,7 +102,8 @@ def test_endpoint_is_below_the_prefix_that_the_site_is_mounted_at(prefix: str, e
 def test_settings_of_django_are_read_in_no_other_module() -> None:
     package = Path(s3upload.__file__).parent
     readers = set()
-    for path in package.rglob("*.py"):
+    # Migrations name the users' model in Django's own way.
+    for path in set(package.rglob("*.py")) - set(package.rglob("migrations/*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "django.conf":
                 readers.add(path.relative_to(package).as_posix())

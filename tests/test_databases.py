@@ -20,9 +20,7 @@ ON_POSTGRESQL = (
     "tests/test_databases.py::test_database_is_the_one_that_was_asked_for",
     "tests/test_files.py",
     "tests/test_owners.py",
-    "tests/async_uploads/test_cleanup.py",
     "tests/async_uploads/test_fields.py",
-    "tests/async_uploads/test_odd_cases.py",
     "tests/async_uploads/test_records.py",
 )
 """What runs on PostgreSQL as well: files, folders and single tests. Not in a browser, and with no other store than a
@@ -48,7 +46,7 @@ def run_pytest(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
         check=False,
     )
 
@@ -64,6 +62,7 @@ def test_database_is_the_one_that_was_asked_for() -> None:
     assert version[0].isdigit()
 
 
+@pytest.mark.timeout(420)
 def test_on_postgresql(postgresql: Database) -> None:
     chosen = ("-m", "not browser", "-k", "not ceph and not localstack and not azurite")
     done = run_pytest(*chosen, *ON_POSTGRESQL, **postgresql.environ())

@@ -833,7 +833,7 @@ def test_fields_with_permissions_work_as_shown(project: Project) -> None:
     assert "/async-uploads/download-file/deals.contract.text/5" in said
     assert said.count("deals.contract.text: 31457280") == 2
     assert "Nothing is left that failed." in project.manage("s3upload_retry")
-    assert "records: 0 unclaimed and 0 stored removed; 0 failed" in project.manage("s3upload_cleanup")
+    assert "records" not in project.manage("s3upload_cleanup")  # there are none
 
 
 # --- the bucket, on a real store ----------------------------------------------------------------

@@ -73,6 +73,8 @@ class AsyncKeeper(Keeper):
         failed = _records().filter(state=UploadRecord.State.FAILED).count()
         if not dry_run:
             old._raw_delete(old.db)
+        if not (counts or failed):
+            return ""
         done = "would be removed" if dry_run else "removed"
         return (
             f"records: {counts.get('pending', 0)} unclaimed and {counts.get('stored', 0)} stored {done}; "

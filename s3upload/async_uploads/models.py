@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import conf
 from ..tokens import Token
 from .fields import AsyncFileField, AsyncImageField
 
@@ -35,7 +35,7 @@ class UploadRecord(models.Model):
     instance_id = models.TextField(_("instance"), blank=True)
     input_name = models.CharField(max_length=255, editable=False)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
+        conf.user_model,
         verbose_name=_("owner"),
         null=True,
         blank=True,

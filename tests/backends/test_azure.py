@@ -375,6 +375,7 @@ def cleaned(**options: Any) -> Summary:
     return next(summary for summary in clean_up(**options) if summary.storage == "default")
 
 
+@pytest.mark.django_db
 def test_what_nobody_claimed_is_removed(
     store: AzureStore, backend: Backend, let_pass: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
