@@ -25,6 +25,9 @@ CHUNK = 256 * 1024
 RECEIVE_BUFFER = 128 * 1024
 """Bytes that wait unread: what the browser has sent is then about what the proxy has got."""
 
+SMALL = 64 * 1024
+"""Bytes of a body that is held together with its head."""
+
 SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?>'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -364,11 +367,15 @@ class _Connection(threading.Thread):
             self._answer_instead(request, fault)
             return True
 
+        held = b""
         if isinstance(fault, HoldRequest):
+            # All of a small one is here before anybody hears of it: who has sent it may be killed at once.
+            while length <= SMALL and _header(head, b"expect") is None and request.received < length:
+                held += bytes(self._receive(request, length - request.received))
             self._hold(fault)
         self._reach()
         assert self.far is not None
-        self.far.socket.sendall(head)
+        self.far.socket.sendall(head + held)
         if isinstance(fault, Corrupt):
             self._carry(request, min(fault.at, length - 1))
             flipped = self._take(request, 1)[0] ^ 1
