@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from s3upload.backends import backend_named, filesystem
 from s3upload.backends.base import UUIDS, position
@@ -361,7 +362,10 @@ def test_two_at_once_do_no_harm(store: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     def clean() -> Summary:
         together.wait()
-        return of_default()
+        try:
+            return of_default()
+        finally:
+            connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
         done = [future.result() for future in [pool.submit(clean), pool.submit(clean)]]
