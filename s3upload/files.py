@@ -215,8 +215,8 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
 
     @property
     def pending_key(self) -> str:
-        """The key of what is to be deleted when it is saved: the pending object, or the record of one that stays."""
-        return self.backend.record_of(self.token) if self.token.in_place else self.token.key
+        """The key of what is to be deleted when it is saved."""
+        return self.backend.pending_key_of(self.token)
 
     @property
     def stays(self) -> bool:

@@ -157,7 +157,7 @@ def abort_view(request: HttpRequest) -> HttpResponse:
 
 
 def _is_wanted(token: Token) -> bool:
-    key = multipart.backend_of(token).record_of(token) if token.in_place else token.key
+    key = multipart.backend_of(token).pending_key_of(token)
     with suppress(Forged):
         keeper = keeper_of(token.scope)
         return keeper is not None and key in keeper.kept([key])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,11 +17,9 @@ from ..scopes import Keeper
 from ..tokens import Token
 from .fields import AsyncFileMixin
 from .permissions import Action, may
+from .records import State, all_records, note_granted
 from .registry import registry_named
 from .scope import Scope
-
-if TYPE_CHECKING:
-    from .models import UploadRecord
 
 CHUNK = 500
 """Keys that one query names."""
@@ -40,20 +37,14 @@ class AsyncKeeper(Keeper):
         authorize_upload(request, field, scope.instance_id)
 
     def granted(self, request: HttpRequest, policy: Policy, tokens: Sequence[Token]) -> None:
-        from .records import note_granted
-
         note_granted(tokens, getattr(request, "user", None))
 
     def place_of(self, token: Token) -> str | None:
-        from .models import UploadRecord
-
-        record = _records().filter(storage=token.storage, key=token.key, state=UploadRecord.State.STORED).first()
+        record = all_records().filter(storage=token.storage, key=token.key, state=State.STORED).first()
         return record.stored_as if record is not None else None
 
     def kept(self, keys: Collection[str]) -> Collection[str]:
-        from .models import UploadRecord
-
-        failed = _records().filter(state=UploadRecord.State.FAILED)
+        failed = all_records().filter(state=State.FAILED)
         listed = list(keys)
         return {
             key
@@ -64,13 +55,11 @@ class AsyncKeeper(Keeper):
         }
 
     def clean_up(self, age: timedelta, *, dry_run: bool) -> str:
-        from .models import UploadRecord
-
         # What has failed stays until somebody decides. What was stored is on record as long as a form can be sent
         # for it once more.
-        old = _records().filter(created__lte=timezone.now() - age).exclude(state=UploadRecord.State.FAILED)
+        old = all_records().filter(created__lte=timezone.now() - age).exclude(state=State.FAILED)
         counts = dict(old.values_list("state").annotate(count=models.Count("pk")).order_by())
-        failed = _records().filter(state=UploadRecord.State.FAILED).count()
+        failed = all_records().filter(state=State.FAILED).count()
         if not dry_run:
             old._raw_delete(old.db)
         if not (counts or failed):
@@ -80,13 +69,6 @@ class AsyncKeeper(Keeper):
             f"records: {counts.get('pending', 0)} unclaimed and {counts.get('stored', 0)} stored {done}; "
             f"{failed} failed"
         )
-
-
-def _records() -> models.QuerySet[UploadRecord]:
-    from .models import UploadRecord
-
-    # Where they are written: a copy of that database may not have the last ones yet, and nothing is removed there.
-    return UploadRecord.objects.using(router.db_for_write(UploadRecord))
 
 
 def authorize_upload(request: HttpRequest, field: AsyncFileMixin, instance_id: str) -> models.Model | None:

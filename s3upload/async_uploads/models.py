@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..backends import backend_named
 from ..conf import conf
 from ..tokens import Token
 from .fields import AsyncFileField, AsyncImageField
+from .scope import Scope
 
 __all__ = ["AsyncFileField", "AsyncImageField", "UploadRecord"]
 
@@ -63,11 +67,34 @@ class UploadRecord(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def of(cls, token: Token, owner: Any = None) -> Self:
+        """
+        Return the record of an upload that begins, not saved yet.
+
+        :param owner: the user, if there is one.
+        """
+        scope = Scope.parse(token.scope)
+        return cls(
+            name=token.name,
+            size=token.size,
+            content_type=token.content_type,
+            storage=token.storage,
+            key=token.key,
+            pending_key=backend_named(token.storage).pending_key_of(token),
+            upload_id=token.upload_id,
+            in_place=token.in_place,
+            registry=scope.registry,
+            field=scope.field_id,
+            instance_id=scope.instance_id,
+            input_name=token.field,
+            owner=owner,
+            owner_identity=token.owner,
+        )
+
     @property
     def token(self) -> Token:
         """The claim check of the upload."""
-        from .scope import Scope
-
         return Token(
             storage=self.storage,
             key=self.key,

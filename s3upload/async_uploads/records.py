@@ -10,14 +10,12 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.db import models, router, transaction
 from django.utils.translation import gettext as _
 
-from ..backends import backend_named
 from ..exceptions import S3UploadError, StoreUnavailable, UnusableUpload, UploadChanged
 from ..files import DirectUploadedFile, RequestUploads
 from ..multipart import abort
 from ..tokens import SignedText, Token
 from .models import UploadRecord
 from .registry import registry_named
-from .scope import Scope
 
 if TYPE_CHECKING:
     from .fields import AsyncFileMixin
@@ -32,28 +30,9 @@ class CannotRetry(S3UploadError):
 
 
 def note_granted(tokens: Sequence[Token], user: Any) -> None:
-    """Record uploads that may begin now, all for one field."""
-    scope = Scope.parse(tokens[0].scope)
+    """Record uploads that may begin now."""
     owner = user if user is not None and user.is_authenticated else None
-    UploadRecord.objects.bulk_create(
-        UploadRecord(
-            name=token.name,
-            size=token.size,
-            content_type=token.content_type,
-            storage=token.storage,
-            key=token.key,
-            pending_key=backend_named(token.storage).record_of(token) if token.in_place else token.key,
-            upload_id=token.upload_id,
-            in_place=token.in_place,
-            registry=scope.registry,
-            field=scope.field_id,
-            instance_id=scope.instance_id,
-            input_name=token.field,
-            owner=owner,
-            owner_identity=token.owner,
-        )
-        for token in tokens
-    )
+    UploadRecord.objects.bulk_create(UploadRecord.of(token, owner) for token in tokens)
 
 
 def note_stored(upload: DirectUploadedFile, name: str, row: Any = None) -> None:
@@ -91,8 +70,13 @@ def note_failed(upload: DirectUploadedFile, target: str, error: Exception) -> st
     return reason
 
 
+def all_records() -> models.QuerySet[UploadRecord]:
+    """Return the records where they are written: a copy of that database may not have the last ones yet."""
+    return UploadRecord.objects.using(router.db_for_write(UploadRecord))
+
+
 def _record_of(token: Token) -> models.QuerySet[UploadRecord]:
-    return UploadRecord.objects.filter(storage=token.storage, key=token.key)
+    return all_records().filter(storage=token.storage, key=token.key)
 
 
 def _reason(error: Exception) -> str:
@@ -133,7 +117,7 @@ def retry(record: UploadRecord) -> str:
     with transaction.atomic(using=router.db_for_write(UploadRecord)):
         # Two who try it at the same time try it one after the other.
         try:
-            record = UploadRecord.objects.select_for_update().get(pk=record.pk)
+            record = all_records().select_for_update().get(pk=record.pk)
         except UploadRecord.DoesNotExist as error:
             raise CannotRetry(_("somebody has removed the record")) from error
         if record.state != State.FAILED:

@@ -260,6 +260,10 @@ class Backend(ABC):
         """Return the key of the record of an upload in place, which goes when the object is saved."""
         raise NotImplementedError(f"{type(self).__name__} promotes nothing in place")
 
+    def pending_key_of(self, token: Token) -> str:
+        """Return the key of what goes when an upload is saved: the pending object, or the record of one that stays."""
+        return self.record_of(token) if token.in_place else token.key
+
     @abstractmethod
     def stat(self, key: str, head: int = 0) -> Stat:
         """

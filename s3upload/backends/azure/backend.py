@@ -190,14 +190,7 @@ class AzureBackend(Backend):
     # A stored object
 
     def download_url(self, name: str, *, age: int, method: str = "GET", **headers: str) -> str | None:
-        """
-        Return a signed address from which a stored object can be read.
-
-        :param age: seconds that it can be used.
-        :param method: ``GET`` or ``HEAD``; one permission allows both.
-        :param headers: what the answer shall have: ``cache_control``, ``content_disposition``, ``content_encoding``,
-            ``content_language``, ``content_type``.
-        """
+        # One permission allows GET and HEAD.
         return presigning.download_url(self, name, age, headers)
 
     # All pending objects
