@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import AppConfig, apps
@@ -238,6 +239,18 @@ def _is_prefix(value: Any) -> bool:
     return isinstance(value, str) and all(part not in ("", ".", "..") for part in value.strip("/").split("/"))
 
 
+def _is_folder(value: Any) -> bool:
+    return value is None or (isinstance(value, str | PathLike) and bool(str(value)))
+
+
+def _is_alias(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in conf.storages)
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
 def _is_provider(value: Any) -> bool:
     return isinstance(value, dict) and all(
         type(one) is PROVIDER_OPTIONS.get(name) and isinstance(one, int) and (one is False or one > 0)
@@ -261,6 +274,27 @@ VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
         "None or an address that begins with https:// or http://",
     ),
     "METHOD": (lambda value: value in (None, "POST", "PUT"), '"POST", "PUT", or None: as the store takes it'),
+    "FILEPOND_UPLOAD_TMP": (_is_folder, "the path of a folder, or None: filepond_uploads in BASE_DIR"),
+    "FILEPOND_FILE_STORE_PATH": (_is_folder, "the path of a folder, or None"),
+    "FILEPOND_STORAGE": (_is_alias, "None or the name of a storage in STORAGES"),
+    "FILEPOND_UPLOAD_STORAGE": (_is_alias, "None or the name of a storage in STORAGES"),
+    "FILEPOND_PERMISSION_CLASSES": (
+        lambda value: isinstance(value, dict) and all(isinstance(one, list | tuple) for one in value.values()),
+        'a dict of lists of dotted paths, such as {"POST_PROCESS": ["rest_framework.permissions.IsAuthenticated"]}',
+    ),
+    "FILEPOND_DELETE_UPLOAD_TMP_DIRS": (lambda value: isinstance(value, bool), "True or False"),
+    "FILEPOND_ALLOW_EXTERNAL_UPLOAD_DIR": (lambda value: isinstance(value, bool), "True or False"),
+    "FILEPOND_FETCH": (lambda value: isinstance(value, bool), "True or False"),
+    "FILEPOND_FETCH_ALLOW": (
+        lambda value: isinstance(value, list | tuple | set | frozenset) and all(isinstance(one, str) for one in value),
+        'a list of hosts and networks, such as ["files.internal", "10.1.0.0/16"]',
+    ),
+    "FILEPOND_FETCH_MAX_SIZE": (_is_positive, "a number of bytes above 0"),
+    "FILEPOND_FETCH_TIMEOUT": (
+        lambda value: type(value) in (int, float) and value > 0,
+        "a number of seconds above 0",
+    ),
+    "FILEPOND_FETCH_REDIRECTS": (lambda value: type(value) is int and value >= 0, "a number, 0 or above"),
 }
 
 

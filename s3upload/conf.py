@@ -64,6 +64,20 @@ class Settings:
     PUBLIC_ENDPOINT_URL = Setting(None)
     METHOD = Setting(None)
 
+    # Of the leaf s3upload.filepond
+    FILEPOND_UPLOAD_TMP = Setting(None)
+    FILEPOND_FILE_STORE_PATH = Setting(None)
+    FILEPOND_STORAGE = Setting(None)
+    FILEPOND_UPLOAD_STORAGE = Setting(None)
+    FILEPOND_PERMISSION_CLASSES = Setting({})
+    FILEPOND_DELETE_UPLOAD_TMP_DIRS = Setting(True)
+    FILEPOND_ALLOW_EXTERNAL_UPLOAD_DIR = Setting(False)
+    FILEPOND_FETCH = Setting(False)
+    FILEPOND_FETCH_ALLOW = Setting(())
+    FILEPOND_FETCH_MAX_SIZE = Setting(100 * 1024**2)
+    FILEPOND_FETCH_TIMEOUT = Setting(30)
+    FILEPOND_FETCH_REDIRECTS = Setting(5)
+
     defaults = {name: setting.default for name, setting in vars().items() if isinstance(setting, Setting)}
 
     def __getattr__(self, name: str) -> Any:
@@ -106,6 +120,12 @@ class Settings:
     def user_model(self) -> str:
         """The model of the site's users, as ``app_label.Model``."""
         return settings.AUTH_USER_MODEL
+
+    @property
+    def base_dir(self) -> str | None:
+        """The folder of the project, where its settings name it as ``BASE_DIR``; else ``None``."""
+        folder = getattr(settings, "BASE_DIR", None)
+        return None if folder is None else str(folder)
 
     @property
     def has_urls(self) -> bool:

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "s3upload",
     "s3upload.async_uploads",
+    "s3upload.filepond",
     "s3upload.rest_framework",
     "tests.testapp",
 ]

@@ -1,0 +1,1 @@
+"""A server for the FilePond upload client: its protocol, on the stores of this package."""

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class FilePondConfig(AppConfig):
+    name = "s3upload.filepond"
+    label = "s3upload_filepond"
+    verbose_name = _("FilePond uploads")
+    default_auto_field = "django.db.models.BigAutoField"

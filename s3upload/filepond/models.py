@@ -1,0 +1,144 @@
+"""The uploads: temporary ones, and those that were stored."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from django.core.files.storage import FileSystemStorage, Storage
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ..backends.base import UUID, UUIDS, pending_prefix
+from ..conf import conf
+from ..tokens import Token
+from . import places
+
+ID_LENGTH = 22
+
+
+def new_id() -> str:
+    """Return an id that no other upload has; nobody can guess it."""
+    return str(UUIDS.uuid())
+
+
+def is_id(value: object) -> bool:
+    """Return whether something is what an upload's id can be."""
+    return isinstance(value, str) and UUID.fullmatch(value) is not None
+
+
+class TemporaryUpload(models.Model):
+    """
+    An upload that nobody has claimed yet, from its first byte on.
+
+    To delete it deletes its file and its folder as well.
+    """
+
+    upload_id = models.CharField(_("id"), primary_key=True, max_length=ID_LENGTH, default=new_id, editable=False)
+    # Hides the name on the disk.
+    file_id = models.CharField(max_length=ID_LENGTH, default=new_id, editable=False)
+    upload_name = models.CharField(_("name"), max_length=255, blank=True, help_text=_("As it was chosen."))
+    content_type = models.CharField(_("media type"), max_length=255)
+    size = models.PositiveBigIntegerField(_("size"), help_text=_("Bytes."))
+    offset = models.PositiveBigIntegerField(_("arrived"), default=0, help_text=_("Bytes that have arrived."))
+    is_complete = models.BooleanField(_("is complete"), default=False)
+    field = models.CharField(_("field"), max_length=255, blank=True, help_text=_("The name of the FilePond."))
+    metadata = models.JSONField(_("metadata"), null=True, blank=True)
+    storage = models.CharField(_("storage"), max_length=255, blank=True)
+    # The name in its storage, which may have changed it.
+    key = models.CharField(max_length=500, editable=False)
+    # What the server must remember between two chunks; see chunks.py.
+    progress = models.JSONField(default=dict, editable=False)
+    owner = models.CharField(max_length=64, editable=False)
+    uploaded_by = models.ForeignKey(
+        conf.user_model,
+        verbose_name=_("uploaded by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    uploaded = models.DateTimeField(_("begun"), auto_now_add=True)
+    changed = models.DateTimeField(_("changed"), auto_now=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("temporary upload")
+        verbose_name_plural = _("temporary uploads")
+        ordering: ClassVar = ["-uploaded"]
+
+    def __str__(self) -> str:
+        return self.upload_id
+
+    def save(self, **options: Any) -> None:
+        if not self.key:
+            prefix = pending_prefix() + places.PREFIX if self.storage else ""
+            self.key = f"{prefix}{self.upload_id}/{self.file_id}"
+        super().save(**options)
+
+    @property
+    def place(self) -> Storage:
+        """The storage that has the file."""
+        return places.temporary_storage(self.storage)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder in the storage that has the file, and nothing else."""
+        return str(PurePosixPath(self.key).parent)
+
+    @property
+    def token(self) -> Token:
+        """The claim check that the file would have had as a direct upload."""
+        return Token(
+            self.storage,
+            self.key,
+            self.upload_name,
+            self.size,
+            self.content_type,
+            self.field,
+            self.owner,
+            self.progress.get("upload_id", ""),
+        )
+
+    def get_file_path(self) -> str:
+        """
+        Return the path of the file on the local disk, for who moves it somewhere.
+
+        :raises NotImplementedError: when it is in a storage that has no local files; :meth:`open` reads it.
+        """
+        if not isinstance(self.place, FileSystemStorage):
+            raise NotImplementedError(
+                f"The upload {self.upload_id} is in the storage {self.storage!r}, which has no local files: read it "
+                "with open(), or store it with s3upload.filepond.api.store_upload()."
+            )
+        return os.fspath(self.place.path(self.key))
+
+
+class StoredUpload(models.Model):
+    """An upload that was stored by :func:`s3upload.filepond.api.store_upload`."""
+
+    upload_id = models.CharField(_("id"), primary_key=True, max_length=ID_LENGTH, editable=False)
+    name = models.TextField(_("stored as"), help_text=_("The name in its storage."))
+    upload_name = models.CharField(_("name"), max_length=255, help_text=_("As it was chosen."))
+    content_type = models.CharField(_("media type"), max_length=255)
+    size = models.PositiveBigIntegerField(_("size"), help_text=_("Bytes."))
+    metadata = models.JSONField(_("metadata"), null=True, blank=True)
+    owner = models.CharField(max_length=64, editable=False)
+    uploaded_by = models.ForeignKey(
+        conf.user_model,
+        verbose_name=_("uploaded by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    uploaded = models.DateTimeField(_("uploaded"))
+    stored = models.DateTimeField(_("stored"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("stored upload")
+        verbose_name_plural = _("stored uploads")
+        ordering: ClassVar = ["-stored"]
+
+    def __str__(self) -> str:
+        return self.upload_id
