@@ -54,6 +54,9 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
     saved_as: str | None = None
     """The name that it was saved under already, when a form is sent twice and its keeper knows; else ``None``."""
 
+    goes_anywhere = False
+    """Whether it may be saved to another storage than the one that it was uploaded to."""
+
     is_wanted = False
     """Whether something else refers to the pending object: it stays when the file is saved."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import apps
@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 from django.utils.datastructures import MultiValueDict
 
 from .conf import conf
@@ -20,10 +21,13 @@ from .exceptions import Forged, StoreUnavailable, UnusableUpload, UploadExpired,
 from .files import DirectUploadedFile, RequestUploads
 from .owners import identities_of
 from .policy import field_identity
+from .scopes import keepers
 from .tokens import SUFFIX, SignedText, Token
 from .views import endpoint, is_for_endpoint
 
 logger = logging.getLogger(__name__)
+
+_View = TypeVar("_View", bound=Callable[..., Any])
 
 FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
@@ -146,7 +150,7 @@ def claim(request: HttpRequest, form: Form | None = None, identity: Callable[[st
     """
     form = cast("Form", request) if form is None else form
     entries = [name for name in form.POST if name.endswith(SUFFIX)]
-    if not entries:
+    if not entries or _is_exempt(request):
         return
     names = [entry.removesuffix(SUFFIX) for entry in entries]
     try:
@@ -185,16 +189,36 @@ def claim_tokens(
     # Fields of an API may claim theirs one after the other.
     uploads = uploads_of(request) or RequestUploads(partial(identities_of, request))
     claimed = [
-        [_claimed(uploads, signed, field) for signed in dict.fromkeys(tokens) if signed] for field, tokens in posted
+        [_claimed(request, uploads, signed, field) for signed in dict.fromkeys(tokens) if signed]
+        for field, tokens in posted
     ]
     request.s3upload = uploads  # type: ignore[attr-defined]
     return claimed
 
 
-def _claimed(uploads: RequestUploads, signed: SignedText, field: str) -> DirectUploadedFile:
+def exempt(view: _View) -> _View:
+    """Have the forms that a view is sent left alone: what is posted under the names of tokens there is none."""
+    view.s3upload_exempt = True  # type: ignore[attr-defined]
+    return view
+
+
+def _is_exempt(request: HttpRequest) -> bool:
+    # Middleware may look at the form before it is known which view that is for.
+    try:
+        match = request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
+    except Resolver404:
+        return False
+    return getattr(match.func, "s3upload_exempt", False)
+
+
+def _claimed(request: HttpRequest, uploads: RequestUploads, signed: SignedText, field: str) -> DirectUploadedFile:
     try:
         token, expired = Token.unsign(signed)
     except Forged:
+        for keeper in keepers():
+            file = keeper.upload_of(request, uploads, signed, field)
+            if file is not None:
+                return file
         logger.warning("a forged token was posted for %r", field[:100])
         raise
     error: UnusableUpload | None = None

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.http import HttpRequest
 
 from .exceptions import Forged
 from .policy import ChosenFile, Policy
-from .tokens import Token
+from .tokens import SignedText, Token
+
+if TYPE_CHECKING:
+    from .files import DirectUploadedFile, RequestUploads
 
 
 class Keeper:
@@ -32,6 +36,18 @@ class Keeper:
 
     def place_of(self, token: Token) -> str | None:
         """Return the name that an upload was saved under, below the storage's location; ``None`` where it wasn't."""
+        return None
+
+    def upload_of(
+        self, request: HttpRequest, uploads: RequestUploads, posted: SignedText, field: str
+    ) -> DirectUploadedFile | None:
+        """
+        Return the file for something that was posted in place of a token; ``None`` where it is nothing of the app's.
+
+        :param uploads: of the request, to which the file is added.
+        :param posted: not signed by this site.
+        :param field: that it was posted for (see :func:`s3upload.policy.field_identity`).
+        """
         return None
 
     def kept(self, keys: Collection[str]) -> Collection[str]:

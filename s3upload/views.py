@@ -248,11 +248,16 @@ def _language_of(request: HttpRequest) -> str | None:
 
 
 def _checked(request: HttpRequest, view: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
-    _check_same_origin(request)
+    check_same_origin(request)
     return view(request)
 
 
-def _check_same_origin(request: HttpRequest) -> None:
+def check_same_origin(request: HttpRequest) -> None:
+    """
+    Check that no page of another site has the visitor's browser ask.
+
+    :raises NotAllowed: when one has.
+    """
     # No page of another site may have the visitor's cookies used here. Of the headers that no script can set,
     # Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) says it best; it is missing without TLS.
     site = request.headers.get("Sec-Fetch-Site")

@@ -210,14 +210,15 @@ def render(
     context["widget"]["attrs"] = _in_one(context["widget"]["attrs"])
     html: SafeString = self._render(self.template_name, context, renderer)  # type: ignore[attr-defined]
     if POLICY not in html:
-        return html
+        # What came by way of the site's own server can be posted again.
+        return html + _kept(self, name, attrs, [one for one in kept_uploads(self) if one.goes_anywhere])
     # Before the tokens: it fails where "collectstatic" was not run, and error reports show variables.
     element = script_of(self)
-    uploads = kept_uploads(self)
-    if not uploads:
-        return html + element
-    kept = kept_inputs(name, uploads, {**self.attrs, **(attrs or {})}.get("form"))
-    return html + kept + element
+    return html + _kept(self, name, attrs, kept_uploads(self)) + element
+
+
+def _kept(widget: FileInput, name: str, attrs: dict[str, Any] | None, uploads: list[DirectUploadedFile]) -> SafeString:
+    return kept_inputs(name, uploads, {**widget.attrs, **(attrs or {})}.get("form")) if uploads else SafeString()
 
 
 def _in_one(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -277,7 +278,7 @@ def check_upload(upload: DirectUploadedFile, policy: Policy) -> None:
     :raises Refused: when the field's policy does not allow it.
     """
     storage = upload.token.storage
-    if storage != policy.storage:
+    if storage != policy.storage and not upload.goes_anywhere:
         raise UploadForeign(f"uploaded to {storage!r}, posted for {policy.storage!r}")
     if upload.token.scope != policy.scope:
         raise UploadForeign(f"uploaded for {upload.token.scope!r}, posted for {policy.scope!r}")

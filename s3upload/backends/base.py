@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import shortuuid
 from django.core.files.storage import Storage
@@ -200,6 +200,17 @@ class Backend(ABC):
         :param number: of the part; the first is 1.
         :param checksum: its SHA-256 in base64; then of exactly this content, where the store verifies it.
         :returns: ``{"url", "headers"}``.
+        """
+
+    @abstractmethod
+    def put_part(self, token: Token, number: int, body: IO[bytes], size: int) -> Part:
+        """
+        Put a part there that has come to the server.
+
+        :param number: of the part; the first is 1. One that is there already is replaced.
+        :param body: what is read; a file, which a store that is asked twice is sent twice.
+        :param size: bytes of it.
+        :raises UploadGone: when the upload is over, completed or aborted.
         """
 
     @abstractmethod

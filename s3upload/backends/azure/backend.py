@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import IO, TYPE_CHECKING, Any, TypeGuard, cast
 from weakref import finalize
 
 from django.core.files.storage import Storage
@@ -134,6 +134,9 @@ class AzureBackend(Backend):
 
     def begin(self, token: Token) -> str:
         return blocks.begin(self, token)
+
+    def put_part(self, token: Token, number: int, body: IO[bytes], size: int) -> Part:
+        return blocks.put_part(self, token, number, body, size)
 
     def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
         return presigning.presign_part(self, token, number)

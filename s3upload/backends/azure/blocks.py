@@ -9,7 +9,7 @@ the blob. https://learn.microsoft.com/rest/api/storageservices/put-block-list
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobBlock, ContentSettings
@@ -50,6 +50,14 @@ def begin(backend: AzureBackend, token: Token) -> str:
             content_settings=ContentSettings(content_type=token.content_type),
         )
         return unquoted(answer, "PutBlob")
+
+
+def put_part(backend: AzureBackend, token: Token, number: int, body: IO[bytes], size: int) -> Part:
+    """Put a block there; the upload may be over, which is said when it is completed."""
+    name = block_id(token, number)
+    with translated_errors("PutBlock", OVER):
+        backend.blob(token.key).stage_block(name, body, length=size)
+    return Part(number, size, name)
 
 
 def list_parts(backend: AzureBackend, token: Token) -> list[Part]:

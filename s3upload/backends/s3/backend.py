@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import IO, TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -186,6 +186,9 @@ class S3Backend(Backend):
 
     def presign_part(self, token: Token, number: int, checksum: str | None = None) -> dict[str, Any]:
         return presigning.presign_part(self, token, number, checksum)
+
+    def put_part(self, token: Token, number: int, body: IO[bytes], size: int) -> Part:
+        return multipart.put_part(self, token, number, body, size)
 
     def list_parts(self, token: Token) -> list[Part]:
         return multipart.list_parts(self, token)

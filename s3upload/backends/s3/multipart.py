@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ...exceptions import UploadChanged, UploadGone
 from ...tokens import Token
@@ -31,6 +31,16 @@ def begin(backend: S3Backend, token: Token, parameters: dict[str, Any]) -> str:
         parameters = {**parameters, "ChecksumAlgorithm": "SHA256"}
     with translated_errors("CreateMultipartUpload"):
         return backend.client.create_multipart_upload(**backend.target(token.key), **parameters)["UploadId"]
+
+
+def put_part(backend: S3Backend, token: Token, number: int, body: IO[bytes], size: int) -> Part:
+    """Put a part there."""
+    checksum: Any = {"ChecksumAlgorithm": "SHA256"} if token.has_checksums else {}
+    with translated_errors("UploadPart", OVER):
+        answer = backend.client.upload_part(
+            **backend.upload_of(token), PartNumber=number, Body=body, ContentLength=size, **checksum
+        )
+    return Part(number, size, answer["ETag"].strip('"'), answer.get("ChecksumSHA256"))
 
 
 def list_parts(backend: S3Backend, token: Token) -> list[Part]:
