@@ -9,3 +9,9 @@ class FilePondConfig(AppConfig):
     label = "s3upload_filepond"
     verbose_name = _("FilePond uploads")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from .. import scopes
+        from . import keeper
+
+        scopes.register(keeper.NAME, keeper.FilePondKeeper())

@@ -1,0 +1,420 @@
+"""
+FilePond's protocol: requests in, answers out; decides nothing.
+
+https://pqina.nl/filepond/docs/api/server/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, ClassVar, cast
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.db import models
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from django.utils.datastructures import MultiValueDict
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from ..conf import conf
+from ..exceptions import InvalidRequest, Malformed, StoreUnavailable, UnusableUpload
+from ..middleware import exempt
+from ..owners import identities_of, owner_of
+from ..policy import ChosenFile, clean_file_name
+from ..views import check_same_origin
+from .exceptions import BadUpload, FetchRefused, NotThere
+from .fetching import fetch
+from .models import StoredUpload, TemporaryUpload, is_id
+from .places import stored_storage, temporary_alias
+from .receivers import Receiver
+from .receiving import (
+    CUT,
+    READ,
+    Handler,
+    begin_chunked,
+    check_size,
+    name_in_header,
+    number_in,
+    receive_chunk,
+    receive_whole,
+    receiving,
+)
+from .serving import response_for
+
+logger = logging.getLogger(__name__)
+
+FIELD = "fp_upload_field"
+"""The entry by which a page may say which of a form's entries is the FilePond's."""
+
+
+class FilePondView(APIView):
+    """
+    One of FilePond's verbs.
+
+    Permissions are those that ``S3UPLOAD_FILEPOND_PERMISSION_CLASSES`` has for it, else Django REST framework's own
+    default. Refusals are texts that FilePond can show.
+    """
+
+    permissions: ClassVar[dict[str, str]]
+    """The names of the permissions, by method."""
+
+    schema = None
+    parser_classes = ()
+
+    def get_permissions(self) -> Sequence[BasePermission]:  # type: ignore[override]
+        name = self.permissions.get(self.request.method or "", "")
+        paths = conf.FILEPOND_PERMISSION_CLASSES.get(name)
+        if paths is None:
+            return super().get_permissions()
+        return [(import_string(path) if isinstance(path, str) else path)() for path in paths]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
+        # Files and texts, whatever is asked for.
+        return self.renderer_classes[0](), "text/plain"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Authentication by session looks into the form for the CSRF token, and would have it read before it is known
+        # who sends it. The token comes in a header here.
+        django_request = request._request
+        is_unread = not hasattr(django_request, "_post")
+        if is_unread:
+            django_request._post = QueryDict()  # type: ignore[attr-defined]
+            django_request._files = MultiValueDict()  # type: ignore[attr-defined]
+        try:
+            super().initial(request, *args, **kwargs)
+            if request.method != "OPTIONS" and _comes_with_cookies(request) and self.changes(request):
+                check_same_origin(django_request)
+        finally:
+            if is_unread:
+                del django_request._post, django_request._files  # type: ignore[attr-defined]
+
+    def changes(self, request: Request) -> bool:
+        """Return whether a request changes something; what only reads is safe from other sites' pages."""
+        return request.method not in ("GET", "HEAD")
+
+    def handle_exception(self, exc: Exception) -> HttpResponseBase:  # type: ignore[override]
+        if isinstance(exc, InvalidRequest):
+            logger.warning("refused %s: %s", self.request.path_info.split("/")[1:2], type(exc).__name__)
+            return text(str(exc), exc.status)
+        if isinstance(exc, UnusableUpload):
+            return text(str(exc.message), 503 if isinstance(exc, StoreUnavailable) else 400)
+        if isinstance(exc, MultiPartParserError | SuspiciousOperation | BadRequest):
+            return text(str(Malformed.default_message), 400)
+        response: Any = super().handle_exception(exc)
+        if isinstance(exc, APIException):
+            plain = text(_plain(exc.detail), response.status_code)
+            for header in ("WWW-Authenticate", "Retry-After"):
+                if header in response.headers:
+                    plain[header] = response[header]
+            return plain
+        return text(_("There is nothing here."), response.status_code)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
+
+
+class ProcessView(FilePondView):
+    """``POST``: a file, or the announcement of one in chunks; the answer is its id."""
+
+    permissions: ClassVar[dict[str, str]] = {"POST": "POST_PROCESS"}
+
+    def post(self, request: Request) -> HttpResponse:
+        django_request = request._request
+        upload = TemporaryUpload(
+            storage=temporary_alias(), owner=owner_of(django_request), uploaded_by=_user_of(request)
+        )
+        if "Upload-Length" in request.headers:
+            upload.size = number_in(request.headers["Upload-Length"], "Upload-Length")
+            _announce(django_request, upload)
+        else:
+            _receive(django_request, upload)
+        return text(upload.upload_id)
+
+
+class PatchView(FilePondView):
+    """``PATCH``: a chunk; ``HEAD``: how many bytes have arrived."""
+
+    permissions: ClassVar[dict[str, str]] = {"PATCH": "PATCH_PATCH", "HEAD": "PATCH_PATCH"}
+
+    def patch(self, request: Request, upload_id: str = "") -> HttpResponse:
+        upload = own_temporary(request, _id_of(request, upload_id))
+        headers = request.headers
+        length = number_in(headers.get("Content-Length") or "0", "Content-Length")
+        offset = number_in(headers.get("Upload-Offset"), "Upload-Offset")
+        if "Upload-Length" in headers and number_in(headers["Upload-Length"], "Upload-Length") != upload.size:
+            raise BadUpload(_("The file has another length than was announced."))
+        name = name_in_header(headers.get("Upload-Name", ""))
+        arrived = receive_chunk(upload, offset, length, name, request._request)
+        return HttpResponse(status=204, headers={"Upload-Offset": str(arrived)})
+
+    def head(self, request: Request, upload_id: str = "") -> HttpResponse:
+        upload = own_temporary(request, _id_of(request, upload_id))
+        return HttpResponse(headers={"Upload-Offset": str(upload.offset), "Upload-Length": str(upload.size)})
+
+
+class RevertView(FilePondView):
+    """``DELETE``: an upload is not wanted any more; its id is the body."""
+
+    permissions: ClassVar[dict[str, str]] = {"DELETE": "DELETE_REVERT"}
+
+    def delete(self, request: Request) -> HttpResponse:
+        own_temporary(request, _id_in_body(request._request)).delete()
+        return HttpResponse()
+
+
+class RestoreView(FilePondView):
+    """``GET``: the file of a temporary upload, for a page that was loaded again."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "GET_RESTORE", "HEAD": "GET_RESTORE"}
+
+    def get(self, request: Request, upload_id: str = "") -> HttpResponseBase:
+        upload = own_temporary(request, _id_of(request, upload_id))
+        if not upload.is_complete:
+            raise NotThere
+        return response_of(request, upload)
+
+
+class LoadView(FilePondView):
+    """``GET``: the file of a stored upload."""
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "GET_LOAD", "HEAD": "GET_LOAD"}
+
+    def get(self, request: Request, upload_id: str = "") -> HttpResponseBase:
+        stored = own_stored(request, _id_of(request, upload_id))
+        try:
+            return response_for(
+                request._request,
+                stored_storage(),
+                stored.name,
+                filename=stored.upload_name,
+                content_type=stored.content_type,
+            )
+        except FileNotFoundError as error:
+            raise NotThere from error
+
+
+class FetchView(FilePondView):
+    """
+    ``GET`` and ``HEAD``: a file from an address becomes a temporary upload.
+
+    The answer has its id in ``X-Content-Transfer-Id``, so that the client need not send the file back; that to
+    ``GET`` has the file as well.
+    """
+
+    permissions: ClassVar[dict[str, str]] = {"GET": "GET_FETCH", "HEAD": "GET_FETCH"}
+
+    def changes(self, request: Request) -> bool:
+        return True
+
+    def get(self, request: Request, target: str = "") -> HttpResponseBase:
+        if not conf.FILEPOND_FETCH:
+            raise FetchRefused
+        upload = TemporaryUpload(
+            storage=temporary_alias(), owner=owner_of(request._request), uploaded_by=_user_of(request)
+        )
+        with fetch(target or request.query_params.get("target", "")) as fetched:
+            upload.upload_name, upload.size = fetched.name, fetched.size or conf.FILEPOND_FETCH_MAX_SIZE
+            upload.content_type = ChosenFile(fetched.name, upload.size, fetched.content_type).content_type
+            with receiving(upload) as receiver:
+                for data in fetched.chunks():
+                    check_size(receiver.received + len(data))
+                    receiver.write(data)
+                receive_whole(upload, receiver)
+        response = response_of(request, upload)
+        response["X-Content-Transfer-Id"] = upload.upload_id
+        return response
+
+
+PROCESS, PATCH, REVERT, RESTORE, LOAD, FETCH = (
+    exempt(view.as_view()) for view in (ProcessView, PatchView, RevertView, RestoreView, LoadView, FetchView)
+)
+
+BY_PARAMETER = {"patch": PATCH, "restore": RESTORE, "load": LOAD, "fetch": FETCH}
+
+BY_METHOD = {"POST": PROCESS, "DELETE": REVERT}
+
+
+@exempt
+@csrf_exempt
+def root(request: HttpRequest) -> HttpResponseBase:
+    """Answer for all verbs at one address, where the client was given that alone: ``server: "/fp/"``."""
+    for parameter, view in BY_PARAMETER.items():
+        if parameter in request.GET:
+            return cast("HttpResponseBase", view(request, request.GET[parameter]))
+    view = BY_METHOD.get(request.method or "")
+    if view is None:
+        return text(_("There is nothing here."), 404)
+    return cast("HttpResponseBase", view(request))
+
+
+def response_of(request: Request, upload: TemporaryUpload) -> HttpResponseBase:
+    """
+    Return the file of a temporary upload.
+
+    :raises NotThere: when somebody has moved it away.
+    """
+    try:
+        return response_for(
+            request._request,
+            upload.place,
+            upload.key,
+            filename=upload.upload_name,
+            content_type=upload.content_type,
+        )
+    except FileNotFoundError as error:
+        raise NotThere from error
+
+
+def own_temporary(request: Request, upload_id: str) -> TemporaryUpload:
+    """
+    Return a temporary upload of who asks.
+
+    :raises NotThere: when there is none, or it is somebody else's.
+    """
+    found = _own(TemporaryUpload.objects.all(), request, upload_id)
+    if not isinstance(found, TemporaryUpload):
+        raise NotThere
+    return found
+
+
+def own_stored(request: Request, upload_id: str) -> StoredUpload:
+    """
+    Return a stored upload of who asks.
+
+    :raises NotThere: when there is none, or it is somebody else's.
+    """
+    found = _own(StoredUpload.objects.all(), request, upload_id)
+    if not isinstance(found, StoredUpload):
+        raise NotThere
+    return found
+
+
+def _own(uploads: models.QuerySet[Any], request: Request, upload_id: str) -> models.Model | None:
+    if not is_id(upload_id):
+        return None
+    found: models.Model | None = uploads.filter(pk=upload_id, owner__in=identities_of(request._request)).first()
+    return found
+
+
+def text(content: str, status: int = 200) -> HttpResponse:
+    """Return an answer that is a text."""
+    return HttpResponse(content, status=status, content_type="text/plain; charset=utf-8")
+
+
+def _plain(detail: Any) -> str:
+    while isinstance(detail, list | dict):
+        detail = next(iter(detail.values() if isinstance(detail, dict) else detail), "")
+    return str(detail)
+
+
+def _comes_with_cookies(request: Request) -> bool:
+    by = request.successful_authenticator
+    return by is None or isinstance(by, SessionAuthentication)
+
+
+def _user_of(request: Request) -> Any:
+    user = request.user
+    return user if getattr(user, "is_authenticated", False) and isinstance(user, models.Model) else None
+
+
+def _id_of(request: Request, upload_id: str) -> str:
+    return upload_id or request.query_params.get("id", "")
+
+
+def _id_in_body(request: HttpRequest) -> str:
+    return request.read(READ).decode(errors="replace").strip()
+
+
+class _Counted:
+    """The body of a request, and how much of it was read."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read(self, *args: Any) -> bytes:
+        data: bytes = self._stream.read(*args)
+        self.count += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _parse(request: HttpRequest, handler: Handler) -> None:
+    """Parse a form; its file goes to the handler as it arrives."""
+    if hasattr(request, "_post"):
+        # Middleware has looked already: the file is where Django puts one.
+        _hand_over(request, handler)
+        return
+    body = request._stream = _Counted(request._stream)  # type: ignore[attr-defined]
+    request.upload_handlers = [handler]
+    _ = request.POST
+    # Django takes a form that breaks off for one that has ended.
+    if body.count != number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length"):
+        raise BadUpload(CUT)
+
+
+def _hand_over(request: HttpRequest, handler: Handler) -> None:
+    for field, files in request.FILES.lists():
+        for file in files:
+            if not isinstance(file, UploadedFile):
+                raise BadUpload(_("There is no file in the request."))
+            handler.new_file(field, file.name, file.content_type)
+            for data in file.chunks():
+                handler.receive_data_chunk(data, 0)
+
+
+def _receive(request: HttpRequest, upload: TemporaryUpload) -> None:
+    with ExitStack() as stack:
+        receivers: list[Receiver] = []
+
+        def start(field: str, name: str, content_type: str) -> Receiver:
+            upload.field = field[:255]
+            upload.upload_name = clean_file_name(name)
+            # No more than that; a form that does not say it is none.
+            upload.size = number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length")
+            upload.content_type = ChosenFile(upload.upload_name, upload.size, content_type).content_type
+            receivers.append(stack.enter_context(receiving(upload)))
+            return receivers[0]
+
+        _parse(request, Handler(start))
+        if not receivers or request.POST.get(FIELD, upload.field) != upload.field:
+            raise BadUpload(_("There is no file in the request."))
+        upload.metadata = _metadata(request, upload.field)
+        receive_whole(upload, receivers[0])
+
+
+def _announce(request: HttpRequest, upload: TemporaryUpload) -> None:
+    def refuse(*args: str) -> Receiver:
+        raise BadUpload(_("A file that comes in chunks is announced without its bytes."))
+
+    _parse(request, Handler(refuse))
+    upload.field = (request.POST.get(FIELD) or next(iter(request.POST), ""))[:255]
+    upload.metadata = _metadata(request, upload.field)
+    begin_chunked(upload)
+
+
+def _metadata(request: HttpRequest, field: str) -> Any:
+    entry = request.POST.get(field)
+    if not entry:
+        return None
+    try:
+        return json.loads(entry)
+    except (ValueError, RecursionError) as error:
+        raise BadUpload(_("The metadata of the file could not be understood.")) from error
