@@ -216,6 +216,10 @@ class DirectUploadedFile(UploadedFile):  # type: ignore[type-arg]
         self._released = True
         self._uploads.discard(self)
 
+    def forget(self) -> None:
+        """Called when the pending object has been deleted: what else is known of the upload can go."""
+        return
+
     @property
     def pending_key(self) -> str:
         """The key of what is to be deleted when it is saved."""
@@ -327,8 +331,12 @@ class RequestUploads:
         """
         file_class = LocalUploadedFile if _is_local(token) else DirectUploadedFile
         file = file_class(token, signed, self, error)
-        self._files.append(file)
+        self.take(file)
         return file
+
+    def take(self, file: DirectUploadedFile) -> None:
+        """Add a file of the request that somebody else has made."""
+        self._files.append(file)
 
     def has(self, token: Token) -> bool:
         """Return whether a token for the same object is there already."""
@@ -415,12 +423,15 @@ def _is_local(token: Token) -> bool:
 
 
 def _delete(files: list[DirectUploadedFile]) -> None:
-    keys_by_backend: dict[Backend, list[str]] = {}
+    by_backend: dict[Backend, list[DirectUploadedFile]] = {}
     for file in files:
-        keys_by_backend.setdefault(file.backend, []).append(file.pending_key)
-    for backend, keys in keys_by_backend.items():
+        by_backend.setdefault(file.backend, []).append(file)
+    for backend, deleted in by_backend.items():
         try:
-            backend.delete(keys)
+            backend.delete([file.pending_key for file in deleted])
         except UnusableUpload as error:
             # The file is saved; what is left over is expired by the store's lifecycle rule.
-            logger.warning("%d pending objects were not deleted: %s", len(keys), error.detail)
+            logger.warning("%d pending objects were not deleted: %s", len(deleted), error.detail)
+        else:
+            for file in deleted:
+                file.forget()
