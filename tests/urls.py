@@ -10,6 +10,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("async-uploads/", include(default_async_field_registry.get_url_patterns())),
     path("other-uploads/", include(models.other_registry.get_url_patterns())),
+    path("fp/", include("s3upload.filepond.urls")),
     path("contracts/new/", views.ContractCreate.as_view()),
     path("contracts/<int:pk>/", views.ContractUpdate.as_view()),
     path("contracts/attach/", views.attach),

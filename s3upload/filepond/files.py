@@ -37,6 +37,8 @@ class FilePondFile(DirectUploadedFile):
     :param error: why it can't be used, when that is known already.
     """
 
+    goes_anywhere = True
+
     def __init__(
         self,
         upload: TemporaryUpload,

@@ -67,14 +67,14 @@ class TemporaryUpload(models.Model):
         verbose_name_plural = _("temporary uploads")
         ordering: ClassVar = ["-uploaded"]
 
-    def __str__(self) -> str:
-        return self.upload_id
-
-    def save(self, **options: Any) -> None:
-        if not self.key:
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        if self.__dict__.get("key") == "":
             prefix = pending_prefix() + places.PREFIX if self.storage else ""
             self.key = f"{prefix}{self.upload_id}/{self.file_id}"
-        super().save(**options)
+
+    def __str__(self) -> str:
+        return self.upload_id
 
     @property
     def place(self) -> Storage:

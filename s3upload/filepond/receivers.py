@@ -297,6 +297,7 @@ class PiecesReceiver(SpoolingReceiver):
     def __init__(self, upload: TemporaryUpload) -> None:
         super().__init__(upload)
         self._pieces: list[str] = list(upload.progress.get("pieces", ()))
+        self._joined: list[str] = []
 
     def _take(self, data: bytes) -> None:
         self._spool.write(data)
@@ -312,12 +313,13 @@ class PiecesReceiver(SpoolingReceiver):
             return self._save(self.upload.key, cast("IO[bytes]", self._spool), self.received)
         joined = io.BufferedReader(_Joined(self.storage, self._pieces))
         with joined:
-            return self._save(self.upload.key, cast("IO[bytes]", joined), self.upload.size)
+            name = self._save(self.upload.key, cast("IO[bytes]", joined), self.upload.size)
+        self._joined = self._pieces
+        return name
 
     def tidy(self) -> None:
         self._spool.close()
-        if self.ends:
-            self._delete(self._pieces)
+        self._delete(self._joined)
 
 
 class _Joined(io.RawIOBase):

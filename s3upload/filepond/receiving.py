@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -135,8 +136,8 @@ def receive_whole(upload: TemporaryUpload, receiver: Receiver) -> None:
     receiver.settle()
     with transaction.atomic(using=router.db_for_write(TemporaryUpload)):
         receiver.apply()
-        upload.offset, upload.is_complete = receiver.received, True
         upload.key = receiver.finish()
+        upload.offset, upload.is_complete = receiver.received, True
         upload.save(force_insert=True)
 
 
@@ -224,4 +225,4 @@ class Handler(FileUploadHandler):
         self._receiver.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile[Any]:
-        return UploadedFile(None, self.file_name, self.content_type, file_size)
+        return UploadedFile(BytesIO(), self.file_name, self.content_type, file_size)

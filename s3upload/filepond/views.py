@@ -26,6 +26,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from ..conf import conf
@@ -77,7 +78,8 @@ class FilePondView(APIView):
         name = self.permissions.get(self.request.method or "", "")
         paths = conf.FILEPOND_PERMISSION_CLASSES.get(name)
         if paths is None:
-            return super().get_permissions()
+            # Read when it is used: the class would have that of its import.
+            paths = api_settings.DEFAULT_PERMISSION_CLASSES
         return [(import_string(path) if isinstance(path, str) else path)() for path in paths]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
@@ -85,20 +87,13 @@ class FilePondView(APIView):
         return self.renderer_classes[0](), "text/plain"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # Authentication by session looks into the form for the CSRF token, and would have it read before it is known
-        # who sends it. The token comes in a header here.
-        django_request = request._request
-        is_unread = not hasattr(django_request, "_post")
-        if is_unread:
-            django_request._post = QueryDict()  # type: ignore[attr-defined]
-            django_request._files = MultiValueDict()  # type: ignore[attr-defined]
-        try:
-            super().initial(request, *args, **kwargs)
-            if request.method != "OPTIONS" and _comes_with_cookies(request) and self.changes(request):
-                check_same_origin(django_request)
-        finally:
-            if is_unread:
-                del django_request._post, django_request._files  # type: ignore[attr-defined]
+        # Authentication by session looks into the form for the CSRF token, and would have all of it read before it is
+        # known who sends it. Here the token comes in a header.
+        request._data = request._full_data = QueryDict()  # type: ignore[attr-defined]
+        request._files = MultiValueDict()  # type: ignore[attr-defined]
+        super().initial(request, *args, **kwargs)
+        if request.method != "OPTIONS" and _comes_with_cookies(request) and self.changes(request):
+            check_same_origin(request._request)
 
     def changes(self, request: Request) -> bool:
         """Return whether a request changes something; what only reads is safe from other sites' pages."""
@@ -375,7 +370,7 @@ def _hand_over(request: HttpRequest, handler: Handler) -> None:
         for file in files:
             if not isinstance(file, UploadedFile):
                 raise BadUpload(_("There is no file in the request."))
-            handler.new_file(field, file.name, file.content_type)
+            handler.new_file(field, file.name, file.content_type, file.size)
             for data in file.chunks():
                 handler.receive_data_chunk(data, 0)
 

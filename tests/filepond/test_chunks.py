@@ -1,0 +1,321 @@
+"""A file in chunks: what the client sends, and what it must not."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from s3upload.filepond.models import TemporaryUpload, is_id
+from tests.filepond.conftest import BODY, CHUNK, FilePond, Place, body_of, content_of, random_bytes, refusal, said
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MIB = 1024**2
+LONG = 22_345_678
+
+
+def test_file_is_announced(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(LONG, {"a": 1}))
+
+    assert is_id(upload_id)
+    upload = TemporaryUpload.objects.get(pk=upload_id)
+    assert (upload.size, upload.offset, upload.is_complete) == (LONG, 0, False)
+    assert upload.metadata == {"a": 1}
+    assert upload.field == "filepond"
+    assert pond.offset(upload_id) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk"),
+    [
+        (0, CHUNK),
+        (12, 5),
+        (12, 12),
+        (12, 4),
+        (LONG, CHUNK),
+        (4 * CHUNK, CHUNK),
+        (5 * MIB, MIB),
+        (11 * MIB, 6 * MIB),
+        (10 * MIB, 5 * MIB),
+        (16 * MIB, 16 * MIB),
+        (3 * MIB, 500_000),
+    ],
+)
+def test_file_arrives_as_it_was_sent(place: Place, pond: FilePond, size: int, chunk: int) -> None:
+    body = random_bytes(size)
+
+    upload_id = pond.send(body, chunk)
+
+    assert content_of(upload_id) == body
+    upload = TemporaryUpload.objects.get(pk=upload_id)
+    assert [name for name in place.names() if upload.file_id in name] == [
+        name for name in place.names() if name.endswith(f"/{upload.file_id}")
+    ]
+    assert not place.open_uploads()
+    assert pond.offset(upload_id) == size
+    assert body_of(pond.restore(upload_id)) == body
+
+
+def test_two_files_at_the_same_time(place: Place, pond: FilePond) -> None:
+    bodies = [random_bytes(LONG, seed) for seed in (1, 2)]
+    ids = [said(pond.begin(LONG)) for _body in bodies]
+
+    for offset in range(0, LONG, CHUNK):
+        for upload_id, body in zip(ids, bodies, strict=True):
+            pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+
+    assert [content_of(upload_id) for upload_id in ids] == bodies
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "type_"),
+    [
+        ("a.png", "a.png", "image/png"),
+        ("ü.txt", "ü.txt", "text/plain"),
+        ("%C3%BC%20%F0%9F%98%80.txt", "ü \N{GRINNING FACE}.txt", "text/plain"),
+        ("100%.txt", "100%.txt", "text/plain"),
+        ("%2e%2e%2fetc%2fpasswd", "passwd", "application/octet-stream"),
+        ("a%0D%0Ab.html", "ab.html", "text/html"),
+        ("", "", "application/octet-stream"),
+    ],
+)
+def test_name_comes_with_the_chunks(folder: Place, pond: FilePond, header: str, name: str, type_: str) -> None:
+    upload_id = said(pond.begin(len(BODY)))
+
+    pond.patch(upload_id, 0, BODY, **{"Upload-Name": header})
+
+    upload = TemporaryUpload.objects.get(pk=upload_id)
+    assert upload.upload_name == (name or "file")
+    assert upload.content_type == type_
+
+
+@pytest.mark.parametrize(
+    "length", ["-1", "1.5", "0x10", "", " ", "1e3", "nan", "٣", "9" * 21, "9" * 5000, "1,2", "12, 12"]
+)
+def test_length_that_is_none(place: Place, pond: FilePond, length: str) -> None:
+    assert refusal(pond.client.post("/fp/process/", {"filepond": "{}"}, headers={"Upload-Length": length}))
+
+    assert not TemporaryUpload.objects.exists()
+
+
+def test_length_that_is_too_much(place: Place, pond: FilePond, settings: Any) -> None:
+    settings.S3UPLOAD_MAX_SIZE = MIB
+
+    assert "too large" in refusal(pond.begin(MIB + 1), 413)
+    assert refusal(pond.begin("9" * 20), 413)
+
+    assert not TemporaryUpload.objects.exists()
+
+
+def test_announcement_with_a_file_is_refused(place: Place, pond: FilePond) -> None:
+    response = pond.client.post(
+        "/fp/process/", {"filepond": ["{}", BytesIO(BODY)]}, headers={"Upload-Length": str(len(BODY))}
+    )
+
+    assert refusal(response)
+    assert place.is_empty
+
+
+@pytest.mark.parametrize("offset", ["-1", "1.5", "", "x", "9" * 30, "٣"])
+def test_offset_that_is_none(place: Place, pond: FilePond, offset: str) -> None:
+    upload_id = said(pond.begin(len(BODY)))
+
+    assert refusal(pond.patch(upload_id, offset, BODY))
+    assert pond.offset(upload_id) == 0
+    assert place.is_empty
+
+
+def test_chunk_without_an_offset(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(len(BODY)))
+
+    assert refusal(pond.client.patch(f"/fp/patch/{upload_id}", BODY))
+
+
+@pytest.mark.parametrize("offset", [1, 4, 6, 11])
+def test_offset_that_does_not_fit(place: Place, pond: FilePond, offset: int) -> None:
+    upload_id = said(pond.begin(12))
+    pond.patch(upload_id, 0, BODY[:5])
+
+    assert refusal(pond.patch(upload_id, offset, b"x"), 409)
+
+    assert pond.offset(upload_id) == 5
+    pond.patch(upload_id, 5, BODY[5:])
+    assert content_of(upload_id) == BODY
+
+
+@pytest.mark.parametrize(("offset", "chunk"), [(0, b"x" * 13), (12, b"x"), (5, b"x" * 8), (10**18, b"x")])
+def test_chunk_that_is_too_long(place: Place, pond: FilePond, offset: int, chunk: bytes) -> None:
+    upload_id = said(pond.begin(12))
+    pond.patch(upload_id, 0, BODY[:5])
+
+    assert refusal(pond.patch(upload_id, offset, chunk))
+
+    assert pond.offset(upload_id) == 5
+
+
+def test_length_that_lies(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(12))
+
+    for length in ("11", "13", "-1", "x"):
+        assert refusal(pond.patch(upload_id, 0, BODY, size=length))
+
+    assert pond.offset(upload_id) == 0
+
+
+def test_empty_chunk_in_the_middle(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(12))
+
+    assert refusal(pond.patch(upload_id, 0, b""))
+
+    assert pond.offset(upload_id) == 0
+
+
+def cut(pond: FilePond, upload_id: str, offset: int, chunk: bytes, arrives: int) -> Any:
+    """Send a chunk of which only so much arrives."""
+    return pond.client.generic(
+        "PATCH",
+        f"/fp/patch/{upload_id}",
+        chunk,
+        "application/offset+octet-stream",
+        headers={"Upload-Offset": str(offset), "Upload-Name": "a.txt"},
+        **{"wsgi.input": BytesIO(chunk[:arrives])},
+    )
+
+
+@pytest.mark.parametrize("arrives", [0, 1, 3_000_000, CHUNK - 1])
+def test_chunk_that_is_cut_leaves_the_offset_at_its_start(place: Place, pond: FilePond, arrives: int) -> None:
+    body = random_bytes(LONG)
+    upload_id = said(pond.begin(LONG))
+    pond.patch(upload_id, 0, body[:CHUNK])
+    before = place.names()
+
+    assert refusal(cut(pond, upload_id, CHUNK, body[CHUNK : 2 * CHUNK], arrives))
+
+    assert pond.offset(upload_id) == CHUNK
+    assert place.names() == before
+    for offset in range(CHUNK, LONG, CHUNK):
+        pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+    assert content_of(upload_id) == body
+
+
+def test_first_chunk_that_is_cut_leaves_nothing(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(LONG))
+
+    assert refusal(cut(pond, upload_id, 0, random_bytes(11 * MIB), 6 * MIB))
+
+    assert place.is_empty
+    assert pond.offset(upload_id) == 0
+
+
+@pytest.mark.parametrize("size", [12, LONG])
+def test_chunk_whose_answer_was_lost_may_come_again(place: Place, pond: FilePond, size: int) -> None:
+    body = random_bytes(size)
+    chunk = -(-size // 3)
+    upload_id = said(pond.begin(size))
+
+    for offset in range(0, size, chunk):
+        for _time in range(2):
+            response = pond.patch(upload_id, offset, body[offset : offset + chunk])
+            assert response.status_code == 204
+            assert response["Upload-Offset"] == str(min(offset + chunk, size))
+
+    assert content_of(upload_id) == body
+
+
+def test_other_chunk_in_place_of_the_last(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(12))
+    pond.patch(upload_id, 0, BODY)
+
+    assert refusal(pond.patch(upload_id, 0, b"x" * 12), 409)
+    assert refusal(pond.patch(upload_id, 0, b"x"), 409)
+
+    assert content_of(upload_id) == BODY
+
+
+def test_last_answer_that_could_not_be_written_down(ceph: Place, pond: FilePond, monkeypatch: Any) -> None:
+    """The store has completed the upload, and the row could not say so."""
+    body = random_bytes(LONG)
+    upload_id = said(pond.begin(LONG))
+    for offset in range(0, 4 * CHUNK, CHUNK):
+        pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+    from s3upload.filepond.receivers import PartsReceiver
+
+    finish = PartsReceiver.finish
+
+    def finish_and_fail(self: PartsReceiver) -> str:
+        finish(self)
+        raise RuntimeError("the database is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartsReceiver, "finish", finish_and_fail)
+        with pytest.raises(RuntimeError):
+            pond.patch(upload_id, 4 * CHUNK, body[4 * CHUNK :])
+    assert pond.offset(upload_id) == 4 * CHUNK
+
+    assert pond.patch(upload_id, 4 * CHUNK, body[4 * CHUNK :]).status_code == 204
+
+    assert content_of(upload_id) == body
+
+
+def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
+    """One of them counts, and the other one is told."""
+    bodies = [random_bytes(6 * MIB, seed) for seed in range(2)]
+    upload_id = said(pond.begin(7 * MIB))
+    start = Barrier(2)
+    statuses: list[int] = []
+
+    def send(body: bytes) -> None:
+        start.wait()
+        statuses.append(pond.patch(upload_id, 0, body).status_code)
+        connections.close_all()
+
+    threads = [Thread(target=send, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [204, 409]
+    assert pond.offset(upload_id) == 6 * MIB
+    last = pond.patch(upload_id, 6 * MIB, b"x" * MIB)
+    if last.status_code == 204:
+        assert content_of(upload_id) in [body + b"x" * MIB for body in bodies]
+    else:
+        # In the store, the part of the one who was late has replaced that of the other one.
+        assert refusal(last)
+        assert pond.revert(upload_id).status_code == 200
+
+
+def test_what_a_killed_worker_left_is_no_part_of_the_file(folder: Place, pond: FilePond, tmp_path: Path) -> None:
+    upload_id = said(pond.begin(12))
+    pond.patch(upload_id, 0, BODY[:5])
+    path = Path(TemporaryUpload.objects.get(pk=upload_id).get_file_path())
+    path.write_bytes(path.read_bytes() + b"appended before the row was changed")
+
+    pond.patch(upload_id, 5, BODY[5:])
+
+    assert content_of(upload_id) == BODY
+
+
+def test_revert_of_what_is_under_way_leaves_nothing(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(LONG))
+    body = random_bytes(3 * CHUNK)
+    for offset in range(0, 3 * CHUNK, CHUNK):
+        pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+
+    assert pond.revert(upload_id).status_code == 200
+
+    assert place.is_empty
+    assert refusal(pond.patch(upload_id, 3 * CHUNK, BODY), 404)
+
+
+def test_what_is_under_way_can_not_be_restored(place: Place, pond: FilePond) -> None:
+    upload_id = said(pond.begin(12))
+    pond.patch(upload_id, 0, BODY[:5])
+
+    assert refusal(pond.restore(upload_id), 404)
