@@ -119,8 +119,7 @@ class ChosenFile:
 
     @property
     def _declared_type(self) -> str:
-        declared = self.type.partition(";")[0].strip().lower()
-        return declared if _MEDIA_TYPE.fullmatch(declared) else ""
+        return media_type(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +299,12 @@ def _shortened(name: str) -> str:
         extension = b""
     # There is room for what a storage adds to a name that it has already.
     return (name.encode()[: MAX_NAME_LENGTH - 8 - len(extension)] + extension).decode(errors="ignore")
+
+
+def media_type(declared: str) -> str:
+    """Return a declared media type without its parameters; empty for what is none."""
+    type_ = declared.partition(";")[0].strip().lower()
+    return type_ if _MEDIA_TYPE.fullmatch(type_) else ""
 
 
 def is_scriptable(type_: str) -> bool:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from mimetypes import guess_type
 from typing import Any, ClassVar, cast
 
 from django.core import signing
@@ -15,10 +17,12 @@ from django.views import View
 
 from ..backends import backend_for
 from ..conf import conf
+from ..downloads import file_response
 from ..exceptions import Malformed, UploadGone
+from ..policy import DEFAULT_TYPE
 from ..views import answer, chosen_file, error_response, grant
 from ..widgets import make_policy
-from .downloads import download_headers, file_response
+from .downloads import download_headers
 from .fields import DOWNLOAD_AGE, AsyncFileMixin
 from .keeper import authorize, authorize_upload, find_instance
 from .registry import AsyncFieldRegistry, default_async_field_registry
@@ -219,7 +223,14 @@ class SignedFileView(View):
         except (FileNotFoundError, UploadGone) as error:
             raise Http404 from error
         headers = {header.replace("_", "-"): value for header, value in download_headers(field, name).items()}
-        response = file_response(request, field.storage, name, size, modified)
+        response = file_response(
+            request,
+            partial(field.storage.open, name),
+            size=size,
+            etag=f"{int(modified * 1e6):x}-{size:x}",
+            content_type=guess_type("./" + name)[0] or DEFAULT_TYPE,
+            modified=modified,
+        )
         response.headers.setdefault("Cache-Control", f"private, max-age={age}")
         for header, value in headers.items():
             response[header] = value

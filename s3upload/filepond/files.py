@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+import stat as modes
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from django.core.files.base import File
@@ -37,6 +40,7 @@ class FilePondFile(DirectUploadedFile):
     :param error: why it can't be used, when that is known already.
     """
 
+    # The form's field may keep its files anywhere: FilePond does not ask.
     goes_anywhere = True
 
     def __init__(
@@ -133,40 +137,74 @@ def upload_file(
     return file
 
 
-def open_file(storage: Storage, name: str) -> tuple[BinaryIO, int]:
+@dataclass(frozen=True, slots=True)
+class Found:
     """
-    Open a file to be read, and return it and its size in bytes.
+    A file that is there.
 
-    It can be sought in, and not more than a few MiB of it are in memory, whatever storage it is in. It is the one file
-    throughout: a read raises :class:`~s3upload.exceptions.UploadChanged` when another one has taken its place.
+    It is the one file throughout: a read raises :class:`~s3upload.exceptions.UploadChanged` when another one has taken
+    its place in a store.
+
+    :param size: bytes.
+    :param etag: changes whenever the content does; without quotes.
+    :param open: returns it as a stream that can be sought in; not more than a few MiB of it are in memory.
+    """
+
+    size: int
+    etag: str
+    open: Callable[[], BinaryIO]
+
+
+def find_file(storage: Storage, name: str) -> Found:
+    """
+    Return what is known of a file, and how it is opened.
 
     :param name: in the storage.
     :raises FileNotFoundError: when it is not there, or is a folder.
-    :raises OSError: when a local file can't be read.
+    :raises OSError: when a local file can't be looked at.
     :raises StoreUnavailable: when a store refuses or does not answer.
     """
     if isinstance(storage, FileSystemStorage):
-        return _open_local(storage, name)
+        return _find_local(storage, name)
     try:
         backend = backend_for(storage)
-        store = PlainStore(storage) if backend is None else backend
-        stat = store.stat(name)
+        stat = PlainStore(storage).stat(name) if backend is None else backend.stat(name)
     except UploadGone as error:
-        raise FileNotFoundError(f"There is no file {name!r} in the storage.") from error
-    if backend is None:
-        reader: ObjectReader = StorageReader(storage, name, stat.size, stat.etag)
-    else:
-        pinned = backend
-        reader = ObjectReader(lambda start, size: pinned.read(name, stat.etag, start, size), stat.size)
-    return io.BufferedReader(reader), stat.size
+        raise _not_found(name) from error
+
+    def reader() -> BinaryIO:
+        if backend is None:
+            return io.BufferedReader(StorageReader(storage, name, stat.size, stat.etag))
+        return io.BufferedReader(ObjectReader(partial(backend.read, name, stat.etag), stat.size))
+
+    return Found(stat.size, stat.etag, reader)
 
 
-def _open_local(storage: FileSystemStorage, name: str) -> tuple[BinaryIO, int]:
+def open_file(storage: Storage, name: str) -> tuple[BinaryIO, int]:
+    """
+    Open a file to be read, and return it and its size in bytes; raises what :func:`find_file` does.
+
+    It can be sought in, and not more than a few MiB of it are in memory, whatever storage it is in.
+
+    :param name: in the storage.
+    """
+    found = find_file(storage, name)
+    return found.open(), found.size
+
+
+def _find_local(storage: FileSystemStorage, name: str) -> Found:
     try:
-        file = storage.open(name, "rb")
-    except (IsADirectoryError, NotADirectoryError) as error:
-        raise FileNotFoundError(f"There is no file {name!r} in the storage, but a folder.") from error
-    return cast("BinaryIO", file), os.fstat(file.fileno()).st_size
+        status = os.stat(storage.path(name))
+    except NotADirectoryError as error:
+        raise _not_found(name) from error
+    if not modes.S_ISREG(status.st_mode):
+        raise _not_found(name)
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return Found(status.st_size, etag, lambda: cast("BinaryIO", storage.open(name, "rb")))
+
+
+def _not_found(name: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "There is no such file in the storage", name)
 
 
 class PlainStore:

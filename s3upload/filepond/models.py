@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from django.core.files.storage import FileSystemStorage, Storage
-from django.db import models
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.base import UUID, UUIDS, pending_prefix
 from ..conf import conf
 from ..tokens import Token
 from . import places
+from .files import open_file
 
 ID_LENGTH = 22
 
@@ -76,6 +77,16 @@ class TemporaryUpload(models.Model):
     def __str__(self) -> str:
         return self.upload_id
 
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the record and, when the transaction has committed, everything of the upload that there is."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            # Another request may have noted what it has begun; what nobody knows of could not be removed.
+            noted = type(self).objects.using(using).select_for_update().filter(pk=self.pk)
+            found = noted.values_list("progress", "is_complete").first()
+            self.progress, self.is_complete = found or (self.progress, self.is_complete)
+            return super().delete(using=using, keep_parents=keep_parents)
+
     @property
     def place(self) -> Storage:
         """The storage that has the file."""
@@ -112,6 +123,14 @@ class TemporaryUpload(models.Model):
                 "with open(), or store it with s3upload.filepond.api.store_upload()."
             )
         return os.fspath(self.place.path(self.key))
+
+    def open(self) -> BinaryIO:
+        """
+        Open the file to be read, wherever it is.
+
+        :raises FileNotFoundError: when it is not there.
+        """
+        return open_file(self.place, self.key)[0]
 
 
 class StoredUpload(models.Model):

@@ -66,7 +66,8 @@ def stored_storage() -> Storage:
     """
     Return the storage of stored uploads.
 
-    :raises ImproperlyConfigured: when no setting says where they are.
+    :raises ConfigurationError: when no setting says where they are.
+    :raises ImproperlyConfigured: when ``STORAGES`` has no such storage.
     """
     if conf.FILEPOND_STORAGE is not None:
         try:
@@ -74,7 +75,7 @@ def stored_storage() -> Storage:
         except LookupError as error:
             raise ImproperlyConfigured(f"S3UPLOAD_FILEPOND_STORAGE: {error}") from error
     if conf.FILEPOND_FILE_STORE_PATH is None:
-        raise ImproperlyConfigured(
+        raise ConfigurationError(
             "There is no place for stored uploads: set S3UPLOAD_FILEPOND_STORAGE to the name of a storage, or "
             "S3UPLOAD_FILEPOND_FILE_STORE_PATH to the path of a folder."
         )

@@ -1,0 +1,128 @@
+"""What goes with the record of a temporary upload: its file, what was on the way, and their folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from django.core.files.storage import FileSystemStorage, Storage
+
+from ..backends import backend_for
+from ..backends.base import Backend
+from ..conf import conf
+from ..exceptions import UnusableUpload
+from ..files import after_commit
+from .files import delete_file
+
+if TYPE_CHECKING:
+    from .models import TemporaryUpload
+
+logger = logging.getLogger(__name__)
+
+
+def remove_after_commit(instance: TemporaryUpload, **signal: Any) -> None:
+    """Receive ``post_delete`` of temporary uploads, by whatever way they were deleted."""
+    # Django takes the primary key from the instance before an outer transaction commits.
+    after_commit(partial(remove_all, copy(instance)))
+
+
+def remove_all(upload: TemporaryUpload) -> bool:
+    """
+    Remove everything of an upload, and nothing else; return whether nothing is left.
+
+    What is gone already is no error. What can't be removed is logged: the record is gone, and nobody could be told.
+
+    :param upload: its record, which need not be in the database any more.
+    """
+    steps: list[Callable[[], None]] = []
+    done = _tried(lambda: steps.extend(_steps(upload)))
+    # Each one, whatever has become of the others.
+    return all([done, *map(_tried, steps)])
+
+
+def _steps(upload: TemporaryUpload) -> list[Callable[[], None]]:
+    storage = upload.place
+    has_folder = PurePosixPath(upload.folder).name == upload.upload_id
+    if isinstance(storage, FileSystemStorage):
+        return [partial(_remove_folder, storage, upload) if has_folder else partial(storage.delete, upload.key)]
+    backend = backend_for(storage)
+    steps: list[Callable[[], None]] = []
+    if backend is not None and upload.progress.get("upload_id") and not upload.is_complete:
+        token = replace(upload.token, part_size=upload.progress.get("part_size", 0))
+        steps.append(partial(backend.abort, token))
+    return [*steps, partial(_remove_names, storage, backend, upload, has_folder)]
+
+
+def _tried(step: Callable[[], None]) -> bool:
+    try:
+        step()
+    except UnusableUpload as error:
+        logger.warning("something of a temporary upload could not be removed: %s", error.detail)
+        return False
+    except Exception as error:  # whatever it is: any storage's, a folder that the settings forbid
+        logger.warning("something of a temporary upload could not be removed: %s", type(error).__name__)
+        return False
+    return True
+
+
+def _remove_folder(storage: FileSystemStorage, upload: TemporaryUpload) -> None:
+    folder = storage.path(upload.folder)
+    with suppress(FileNotFoundError):
+        if os.path.islink(folder):
+            # It was not made here: what it leads to is none of ours.
+            os.remove(folder)
+            return
+        _empty(folder)
+        if conf.FILEPOND_DELETE_UPLOAD_TMP_DIRS:
+            os.rmdir(folder)
+
+
+def _empty(folder: str) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    _empty(entry.path)
+                    os.rmdir(entry.path)
+                else:
+                    os.remove(entry.path)
+
+
+def _remove_names(storage: Storage, backend: Backend | None, upload: TemporaryUpload, has_folder: bool) -> None:
+    names = {upload.key}
+    if has_folder:
+        folder = upload.folder
+        names.update(name for name in _noted(upload) if _is_below(name, folder))
+        with suppress(NotImplementedError, FileNotFoundError):
+            names.update(_below(storage, folder))
+    if backend is not None:
+        backend.delete(sorted(names))
+        return
+    for name in sorted(names):
+        delete_file(storage, name)
+
+
+def _noted(upload: TemporaryUpload) -> Iterator[str]:
+    """Give what the record knows of pieces; not every storage can list them."""
+    for value in upload.progress.values():
+        yield from (name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/") and ".." not in PurePosixPath(name).parts
+
+
+def _below(storage: Storage, folder: str) -> Iterator[str]:
+    folders, files = storage.listdir(folder)
+    for file in files:
+        # That of Azure tells whole names, with its location before them.
+        yield f"{folder}/{file.rpartition(f'{folder}/')[2]}"
+    for inner in folders:
+        yield from _below(storage, f"{folder}/{inner}")
