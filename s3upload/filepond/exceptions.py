@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ImproperlyConfigured
+from typing import Any
+
+from django.core.exceptions import BadRequest, ImproperlyConfigured
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import InvalidRequest, Malformed, S3UploadError
@@ -34,3 +37,38 @@ class TooLong(InvalidRequest):
     """Raised when a file is larger than is allowed."""
 
     status = 413
+
+
+class FetchRefused(InvalidRequest, BadRequest):
+    """Raised when an address is none that a file can be fetched from, whoever answers there."""
+
+    default_message = _("A file can only be fetched from an address that begins with https:// or http://.")
+
+
+class FetchFailed(InvalidRequest, BadRequest):
+    """
+    Raised when there is no file to be had: what is there may not be reached, does not answer, or has something else.
+
+    The message is the same for all of these: nobody is to learn from here what answers inside of the site's network.
+    """
+
+    default_message = _("No file could be fetched from this address.")
+
+
+class FetchTooLarge(InvalidRequest, BadRequest):
+    """
+    Raised when a remote file has more bytes than may be fetched.
+
+    :param max_size: how many bytes that are.
+    """
+
+    status = 413
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__(
+            _("The file is too large. At most %(max_size)s are allowed.") % {"max_size": filesizeformat(max_size)}
+        )
+        self.max_size = max_size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.max_size,)
