@@ -8,7 +8,7 @@ from django.core.exceptions import BadRequest, ImproperlyConfigured
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
-from ..exceptions import InvalidRequest, Malformed, S3UploadError
+from ..exceptions import InvalidRequest, Malformed, NotAllowed, S3UploadError
 
 
 class ConfigurationError(S3UploadError, ImproperlyConfigured):
@@ -37,6 +37,12 @@ class TooLong(InvalidRequest):
     """Raised when a file is larger than is allowed."""
 
     status = 413
+
+
+class FetchOff(NotAllowed):
+    """Raised when a file is to be fetched and ``S3UPLOAD_FILEPOND_FETCH`` does not say that this is wanted."""
+
+    default_message = _("Files are not fetched from other addresses here.")
 
 
 class FetchRefused(InvalidRequest, BadRequest):

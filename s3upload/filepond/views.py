@@ -35,7 +35,7 @@ from ..middleware import exempt
 from ..owners import identities_of, owner_of
 from ..policy import ChosenFile, clean_file_name
 from ..views import check_same_origin
-from .exceptions import BadUpload, FetchRefused, NotThere
+from .exceptions import BadUpload, FetchOff, NotThere
 from .fetching import fetch
 from .models import StoredUpload, TemporaryUpload, is_id
 from .places import stored_storage, temporary_alias
@@ -74,7 +74,7 @@ class FilePondView(APIView):
     schema = None
     parser_classes = ()
 
-    def get_permissions(self) -> Sequence[BasePermission]:  # type: ignore[override]
+    def get_permissions(self) -> Sequence[BasePermission]:
         name = self.permissions.get(self.request.method or "", "")
         paths = conf.FILEPOND_PERMISSION_CLASSES.get(name)
         if paths is None:
@@ -218,7 +218,7 @@ class FetchView(FilePondView):
 
     def get(self, request: Request, target: str = "") -> HttpResponseBase:
         if not conf.FILEPOND_FETCH:
-            raise FetchRefused
+            raise FetchOff
         upload = TemporaryUpload(
             storage=temporary_alias(), owner=owner_of(request._request), uploaded_by=_user_of(request)
         )
@@ -251,10 +251,9 @@ def root(request: HttpRequest) -> HttpResponseBase:
     for parameter, view in BY_PARAMETER.items():
         if parameter in request.GET:
             return cast("HttpResponseBase", view(request, request.GET[parameter]))
-    view = BY_METHOD.get(request.method or "")
-    if view is None:
-        return text(_("There is nothing here."), 404)
-    return cast("HttpResponseBase", view(request))
+    if request.method in BY_METHOD:
+        return cast("HttpResponseBase", BY_METHOD[request.method](request))
+    return text(_("There is nothing here."), 404)
 
 
 def response_of(request: Request, upload: TemporaryUpload) -> HttpResponseBase:
@@ -357,7 +356,8 @@ def _parse(request: HttpRequest, handler: Handler) -> None:
         # Middleware has looked already: the file is where Django puts one.
         _hand_over(request, handler)
         return
-    body = request._stream = _Counted(request._stream)  # type: ignore[attr-defined]
+    body = _Counted(request._stream)
+    request._stream = cast("Any", body)
     request.upload_handlers = [handler]
     _ = request.POST
     # Django takes a form that breaks off for one that has ended.
@@ -370,7 +370,7 @@ def _hand_over(request: HttpRequest, handler: Handler) -> None:
         for file in files:
             if not isinstance(file, UploadedFile):
                 raise BadUpload(_("There is no file in the request."))
-            handler.new_file(field, file.name, file.content_type, file.size)
+            handler.new_file(field, file.name or "", file.content_type or "", file.size)
             for data in file.chunks():
                 handler.receive_data_chunk(data, 0)
 
