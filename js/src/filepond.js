@@ -24,33 +24,43 @@ export function server(input) {
   return made;
 }
 
+/**
+ * An option of a FilePond. Its events bring an object whose properties are still descriptors of themselves.
+ *
+ * @param {any} pond
+ * @param {string} name
+ */
+const option = (pond, name) => pond?.[name]?.get?.() ?? pond?.[name];
+
 /** @param {HTMLInputElement} input */
 function create(input) {
   /** @type {any} */
   let pond;
+  /** @type {HTMLElement | undefined} */
+  let element;
   /** Are files of an earlier post on their way into it? */
   let restoring = false;
   /** Why files failed, by their names. @type {Map<string, string>} */
   const problems = new Map();
 
   /** @returns {any[]} */
-  const files = () => (pond?.element.isConnected ? pond.getFiles() : []);
+  const files = () => (element?.isConnected ? pond.getFiles() : []);
 
   /** @type {Lent} */
   const lent = new Lent(input, {
     trouble() {
       const file = files().find(({ status }) => status === FAILED || status === INVALID);
-      return file ? `${file.filename}: ${problems.get(file.filename) ?? pond.labelInvalidField}` : "";
+      return file ? `${file.filename}: ${problems.get(file.filename) ?? option(pond, "labelInvalidField")}` : "";
     },
     busy() {
       const all = files();
-      if (!pond?.instantUpload)
+      if (!option(pond, "instantUpload"))
         for (const file of all) if (file.status === IDLE) pond.processFile(file).catch(() => {});
       return (
         restoring ||
         all.some(({ status }) => UNDER_WAY.includes(status)) ||
         // Chosen, and not in the list yet; done, and not in the form yet.
-        pond?.element.querySelector("[type=file]")?.files.length > 0 ||
+        Boolean(/** @type {HTMLInputElement | null | undefined} */ (element?.querySelector("[type=file]"))?.value) ||
         lent.entries.length < all.filter(({ status }) => status === DONE).length
       );
     },
@@ -64,13 +74,16 @@ function create(input) {
   lendTo(lent);
 
   document.addEventListener("FilePond:init", function take(event) {
-    const { detail } = /** @type {CustomEvent} */ (event);
-    if (detail.pond.name !== lent.name || detail.pond.element.closest("form") !== lent.form) return;
+    const { target, detail } = /** @type {CustomEvent} */ (event);
+    const root = /** @type {HTMLElement} */ (target);
+    if (option(detail.pond, "name") !== lent.name || root.closest("form") !== lent.form) return;
     document.removeEventListener("FilePond:init", take);
     pond = detail.pond;
-    const { labelFileProcessingError: label } = pond;
+    element = root;
+    const label = option(pond, "labelFileProcessingError");
     // What the server says, in the place of "Error during upload".
-    if (typeof label === "string") pond.labelFileProcessingError = (/** @type {any} */ { body }) => body || label;
+    if (typeof label === "string")
+      pond.setOptions({ labelFileProcessingError: (/** @type {any} */ { body }) => body || label });
     void restore();
   });
 
