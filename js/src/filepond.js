@@ -40,6 +40,8 @@ function create(input) {
   let element;
   /** Are files of an earlier post on their way into it? */
   let restoring = false;
+  /** What ends the uploads that are under way. @type {Map<Blob, AbortController>} */
+  const stops = new Map();
   /** Why files failed, by their names. @type {Map<string, string>} */
   const problems = new Map();
 
@@ -58,6 +60,7 @@ function create(input) {
         for (const file of all) if (file.status === IDLE) pond.processFile(file).catch(() => {});
       return (
         restoring ||
+        stops.size > 0 ||
         all.some(({ status }) => UNDER_WAY.includes(status)) ||
         // Chosen, and not in the list yet; done, and not in the form yet.
         Boolean(/** @type {HTMLInputElement | null | undefined} */ (element?.querySelector("[type=file]"))?.value) ||
@@ -80,12 +83,24 @@ function create(input) {
     document.removeEventListener("FilePond:init", take);
     pond = detail.pond;
     element = root;
+    // Removed by a script, or by another file that takes its place: FilePond lets the upload go on.
+    root.addEventListener("FilePond:removefile", (removal) =>
+      cancel(/** @type {CustomEvent} */ (removal).detail.file?.file),
+    );
     const label = option(pond, "labelFileProcessingError");
     // What the server says, in the place of "Error during upload".
     if (typeof label === "string")
       pond.setOptions({ labelFileProcessingError: (/** @type {any} */ { body }) => body || label });
     void restore();
   });
+
+  /** @param {Blob} file */
+  function cancel(file) {
+    const stop = stops.get(file);
+    if (!stop) return;
+    lent.cancelled = true;
+    stop.abort();
+  }
 
   /** What the form has kept of an earlier post is shown as uploaded. */
   async function restore() {
@@ -117,18 +132,21 @@ function create(input) {
       const stop = new AbortController();
       const { signal } = stop;
       let token = "";
-      lent.send(file, signal, ({ loaded, total }) => progress(true, loaded, total)).then(
-        (done) => load((token = done)),
-        ({ message }) => {
-          if (signal.aborted) return;
-          problems.set(file.name, message);
-          error(message);
-        },
-      );
+      stops.set(file, stop);
+      lent
+        .send(file, signal, ({ loaded, total }) => progress(true, loaded, total))
+        .finally(() => stops.delete(file))
+        .then(
+          (done) => load((token = done)),
+          ({ message }) => {
+            if (signal.aborted) return;
+            problems.set(file.name, message);
+            error(message);
+          },
+        );
       return {
         abort() {
-          lent.cancelled = true;
-          stop.abort();
+          cancel(file);
           // FilePond shows progress for longer than there is some.
           if (token) lent.giveBack(token).catch(() => {});
           abort();

@@ -124,8 +124,8 @@ export default class S3Upload {
     const { uppy } = this;
     const stop = new AbortController();
     this.#stops.set(id, stop);
-    // The person may have given it another name. What is on another site's servers is no Blob, and refused.
-    const renamed = data instanceof Blob && data.name !== name;
+    // The person may have given it another name. What is on another site's servers is no blob, and refused.
+    const renamed = "slice" in data && data.name !== name;
     const file = renamed ? new File([data], name, { type, lastModified: data.lastModified }) : data;
     try {
       const token = await this.#lent.send(file, stop.signal, ({ loaded, total }) =>
