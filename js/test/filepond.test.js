@@ -58,6 +58,15 @@ test("without an input of Django's it says what it needs", () => {
     assert.throws(() => serverOf(wrong), { name: "TypeError", message: /data-s3upload-policy/ });
 });
 
+test("an input outside of its form is refused: FilePond would not post with it", () => {
+  const { form, input } = page();
+  form.id = "the-form";
+  input.setAttribute("form", "the-form");
+  document.body.append(input);
+  assert.throws(() => serverOf(input), { name: "TypeError", message: /must stand in its form/ });
+  assert.equal(input.name, "docs");
+});
+
 test("it is the same for the same input, and leaves out what makes no sense", () => {
   const { input } = page();
   const made = serverOf(input);
@@ -176,15 +185,22 @@ test("a file that takes the place of another ends the upload of that", async () 
   assert.equal(hidden(form).length, 1);
 });
 
-test("a label of the site's own for errors stays", async () => {
-  const label = () => "Oh dear";
+test("the server's sentences stand below, until the file is removed or tried again", async () => {
   const { input } = page();
-  const pond = await create(input, { labelFileProcessingError: label });
-  assert.equal(pond.labelFileProcessingError, label);
-  const other = page();
-  const plain = await create(other.input);
-  assert.equal(plain.labelFileProcessingError({ body: "Too large." }), "Too large.");
-  assert.equal(plain.labelFileProcessingError({ body: "" }), "Error during upload");
+  const pond = await create(input);
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  const focused = document.activeElement;
+  await pond.addFiles([file("a"), file("b"), file("c")]);
+  await until(() => note().length === 3 * "a: Not allowed. ".length - 1);
+  assert.equal(document.activeElement, focused);
+  const named = (name) => pond.getFiles().find(({ filename }) => filename === name);
+  pond.removeFile(named("c"));
+  await until(() => !note().includes("c: "));
+  server.fault = () => undefined;
+  await pond.processFile(named("a"));
+  assert.equal(note(), "b: Not allowed.");
+  await pond.processFile(named("b"));
+  assert.equal(note(), "");
 });
 
 test("the submit waits for the uploads, and is made once, with its button", async () => {
