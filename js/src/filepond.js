@@ -1,4 +1,5 @@
 /** FilePond's `server`: its interface, with the bytes going straight to the store. */
+import { SUFFIX } from "./kept.js";
 import { Lent } from "./lent.js";
 import { setFiles } from "./managed.js";
 
@@ -86,6 +87,10 @@ function create(input) {
     document.removeEventListener("FilePond:init", take);
     pond = detail.pond;
     element = root;
+    pond.on("destroy", () => {
+      servers.delete(input);
+      takeBack(lent);
+    });
     // Removed by a script, or by another file that takes its place: FilePond lets the upload go on.
     root.addEventListener("FilePond:removefile", (removal) => {
       const { file } = /** @type {CustomEvent} */ (removal).detail;
@@ -208,4 +213,16 @@ function lendTo(lent) {
   delete dataset.s3uploadPolicy;
   if (chosen.length) setFiles(input, chosen);
   lent.begin();
+}
+
+/**
+ * FilePond has gone: the input is the page script's again.
+ *
+ * @param {Lent} lent
+ */
+function takeBack(lent) {
+  const { input } = lent;
+  input.name = lent.name.slice(0, -SUFFIX.length);
+  input.dataset.s3uploadPolicy = lent.policy;
+  lent.end();
 }

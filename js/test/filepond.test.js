@@ -303,6 +303,20 @@ test("a form that is come back to sends its files anew", async () => {
   assert.equal(server.uploads.size, 2, "the first is the form's");
 });
 
+test("an input that FilePond has given back is the page script's, and can be lent once more", async () => {
+  const { form, input } = page();
+  const pond = await create(input);
+  ponds.pop().destroy();
+  pond.restoreElement(input);
+  await rest();
+  assert.equal(input.name, "docs");
+  choose(input, file("a"));
+  await until(() => /Uploaded/.test(rows().join()));
+  assert.deepEqual(posted(form), ["docs-s3upload=token 1 of a"]);
+  await create(input);
+  await until(() => hidden(form).join() === "docs-s3upload=token 2 of a");
+});
+
 test("two forms with inputs of one name have their own", async () => {
   const one = page();
   const other = page();
