@@ -1,9 +1,8 @@
 """
 Getting a remote file for FilePond's ``fetch``, without becoming a way into the site's own network.
 
-It stands on Python's own HTTP client, whose connections are replaced as a whole, because what libraries for this offer
-is part of it only: the whole list of rules below has to hold at once, and pools, retries, proxies and decoding, which
-larger clients add, would each have to be kept from working around them.
+It stands on Python's own HTTP client, with connections of its own: no library for this keeps all of the rules below at
+once, and what larger clients add, pools, retries, proxies and decoding, would have to be kept from going around them.
 
 - The address that was checked is the one that is connected to: a name is resolved once for each connection, and all of
   its addresses have to be public, or allowed by ``S3UPLOAD_FILEPOND_FETCH_ALLOW``. So it is with each redirect.
