@@ -228,7 +228,10 @@ class PlainStore:
         :raises StoreUnavailable: when it can't be read.
         """
         with translated_errors():
-            size = self.storage.size(key)
+            try:
+                size = self.storage.size(key)
+            except (IsADirectoryError, NotADirectoryError) as error:
+                raise UploadGone("a folder") from error
             try:
                 changed = f"{self.storage.get_modified_time(key).timestamp():.6f}-"
             except NotImplementedError:

@@ -51,7 +51,7 @@ class Place:
 
 
 @pytest.fixture
-def folder(settings: Any, tmp_path: Path) -> Place:
+def in_folder(settings: Any, tmp_path: Path) -> Place:
     """Temporary uploads are in a folder of the server."""
     settings.BASE_DIR = tmp_path
     folder = tmp_path / "filepond_uploads"
@@ -59,7 +59,7 @@ def folder(settings: Any, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def memory(settings: Any) -> Place:
+def in_memory(settings: Any) -> Place:
     """Temporary uploads are in a storage of which nothing is known but Django's storage API."""
     settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "archive"
     settings.STORAGES = storages_with(settings, archive={"BACKEND": "django.core.files.storage.InMemoryStorage"})
@@ -75,7 +75,7 @@ def memory(settings: Any) -> Place:
 
 
 @pytest.fixture
-def ceph(settings: Any, ceph_store: S3Store) -> Place:
+def in_ceph(settings: Any, ceph_store: S3Store) -> Place:
     """Temporary uploads are in a bucket on Ceph."""
     settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
 
@@ -87,13 +87,13 @@ def ceph(settings: Any, ceph_store: S3Store) -> Place:
 
 
 @pytest.fixture
-def azure(settings: Any, azurite_store: AzureStore) -> Place:
+def in_azure(settings: Any, azurite_store: AzureStore) -> Place:
     """Temporary uploads are in a container on Azurite."""
     settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
     return Place(azurite_store.keys)
 
 
-@pytest.fixture(params=["folder", "memory", "ceph", "azure"])
+@pytest.fixture(params=["in_folder", "in_memory", "in_ceph", "in_azure"])
 def place(request: pytest.FixtureRequest) -> Place:
     """Each of the kinds of places in turn."""
     chosen: Place = request.getfixturevalue(request.param)

@@ -87,7 +87,7 @@ def test_two_files_at_the_same_time(place: Place, pond: FilePond) -> None:
         ("", "", "application/octet-stream"),
     ],
 )
-def test_name_comes_with_the_chunks(folder: Place, pond: FilePond, header: str, name: str, type_: str) -> None:
+def test_name_comes_with_the_chunks(in_folder: Place, pond: FilePond, header: str, name: str, type_: str) -> None:
     upload_id = said(pond.begin(len(BODY)))
 
     pond.patch(upload_id, 0, BODY, **{"Upload-Name": header})
@@ -240,7 +240,7 @@ def test_other_chunk_in_place_of_the_last(place: Place, pond: FilePond) -> None:
     assert content_of(upload_id) == BODY
 
 
-def test_last_answer_that_could_not_be_written_down(ceph: Place, pond: FilePond, monkeypatch: Any) -> None:
+def test_last_answer_that_could_not_be_written_down(in_ceph: Place, pond: FilePond, monkeypatch: Any) -> None:
     """The store has completed the upload, and the row could not say so."""
     body = random_bytes(LONG)
     upload_id = said(pond.begin(LONG))
@@ -294,7 +294,7 @@ def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
         assert pond.revert(upload_id).status_code == 200
 
 
-def test_what_a_killed_worker_left_is_no_part_of_the_file(folder: Place, pond: FilePond, tmp_path: Path) -> None:
+def test_what_a_killed_worker_left_is_no_part_of_the_file(in_folder: Place, pond: FilePond, tmp_path: Path) -> None:
     upload_id = said(pond.begin(12))
     pond.patch(upload_id, 0, BODY[:5])
     path = Path(TemporaryUpload.objects.get(pk=upload_id).get_file_path())

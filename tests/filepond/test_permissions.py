@@ -18,7 +18,7 @@ UNKNOWN = "3" * 22
 FETCH = "/fp/fetch/?target=https://example.com/"
 
 
-def test_default_is_that_of_the_rest_framework(folder: Place, settings: Any) -> None:
+def test_default_is_that_of_the_rest_framework(in_folder: Place, settings: Any) -> None:
     settings.REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"]}
     pond = FilePond(Client())
 
@@ -34,7 +34,7 @@ def test_default_is_that_of_the_rest_framework(folder: Place, settings: Any) -> 
         pond.client.head(FETCH),
     ):
         assert response.status_code == 403
-    assert folder.is_empty
+    assert in_folder.is_empty
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_default_is_that_of_the_rest_framework(folder: Place, settings: Any) -> 
         ("GET_FETCH", lambda pond, id_: pond.client.head(FETCH)),
     ],
 )
-def test_each_endpoint_has_its_permission(folder: Place, pond: FilePond, settings: Any, name: str, ask: Any) -> None:
+def test_each_endpoint_has_its_permission(
+    in_folder: Place, pond: FilePond, settings: Any, name: str, ask: Any
+) -> None:
     upload_id = said(pond.begin(12))
     admins = ["rest_framework.permissions.IsAuthenticated", "rest_framework.permissions.IsAdminUser"]
     settings.S3UPLOAD_FILEPOND_PERMISSION_CLASSES = {**OPEN, name: admins}
@@ -60,7 +62,7 @@ def test_each_endpoint_has_its_permission(folder: Place, pond: FilePond, setting
     assert TemporaryUpload.objects.count() == 1
 
 
-def test_form_of_who_may_not_is_not_read(folder: Place, settings: Any) -> None:
+def test_form_of_who_may_not_is_not_read(in_folder: Place, settings: Any) -> None:
     settings.S3UPLOAD_FILEPOND_PERMISSION_CLASSES = {"POST_PROCESS": ["rest_framework.permissions.IsAdminUser"]}
     request = RequestFactory().post("/fp/process/", {"filepond": SimpleUploadedFile("a.txt", BODY)})
 
@@ -68,7 +70,7 @@ def test_form_of_who_may_not_is_not_read(folder: Place, settings: Any) -> None:
     assert request.read() != b""
 
 
-def test_session_needs_the_csrf_token_in_a_header(folder: Place, pond: FilePond) -> None:
+def test_session_needs_the_csrf_token_in_a_header(in_folder: Place, pond: FilePond) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = pond.client.cookies
     strict.cookies["csrftoken"] = token = "a" * 32
@@ -81,12 +83,12 @@ def test_session_needs_the_csrf_token_in_a_header(folder: Place, pond: FilePond)
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
-def test_page_of_another_site_is_refused(folder: Place, is_open: None, headers: dict[str, str]) -> None:
+def test_page_of_another_site_is_refused(in_folder: Place, is_open: None, headers: dict[str, str]) -> None:
     client = Client(headers=headers)
 
     assert refusal(client.post("/fp/process/", {"filepond": SimpleUploadedFile("a.txt", BODY)}), 403)
     assert refusal(client.get(FETCH), 403)
-    assert folder.is_empty
+    assert in_folder.is_empty
 
 
 def test_visitor_without_a_name_has_uploads_too(place: Place, is_open: None) -> None:

@@ -51,11 +51,11 @@ def test_nothing_but_the_file_is_left(place: Place, pond: FilePond) -> None:
     ]
 
 
-def test_name_on_the_disk_tells_nothing(folder: Place, pond: FilePond) -> None:
+def test_name_on_the_disk_tells_nothing(in_folder: Place, pond: FilePond) -> None:
     upload_id = said(pond.process(name="secret plan.txt"))
 
     upload = TemporaryUpload.objects.get(pk=upload_id)
-    assert sorted(folder.names()) == [upload_id, f"{upload_id}/{upload.file_id}"]
+    assert sorted(in_folder.names()) == [upload_id, f"{upload_id}/{upload.file_id}"]
     with open(upload.get_file_path(), "rb") as file:
         assert file.read() == BODY
 
@@ -79,18 +79,18 @@ def named(pond: FilePond, disposition: str) -> Any:
         (f'filename="{"x" * 300}.txt"', "x" * 243 + ".txt"),
     ],
 )
-def test_name_is_cleaned(folder: Place, pond: FilePond, disposition: str, kept: str) -> None:
+def test_name_is_cleaned(in_folder: Place, pond: FilePond, disposition: str, kept: str) -> None:
     assert TemporaryUpload.objects.get(pk=said(named(pond, disposition))).upload_name == kept
 
 
-def test_ids_differ(folder: Place, pond: FilePond) -> None:
+def test_ids_differ(in_folder: Place, pond: FilePond) -> None:
     first, second = said(pond.process()), said(pond.process())
 
     assert first != second
     assert content_of(first) == content_of(second) == BODY
 
 
-def test_page_may_say_which_entry_is_the_file(folder: Place, pond: FilePond) -> None:
+def test_page_may_say_which_entry_is_the_file(in_folder: Place, pond: FilePond) -> None:
     pond.field = "portrait"
 
     upload_id = said(pond.process(fp_upload_field="portrait"))
@@ -105,7 +105,7 @@ def test_entry_that_is_no_file_is_refused(place: Place, pond: FilePond) -> None:
     assert place.is_empty
 
 
-def test_entry_named_as_those_of_tokens_is_one_like_any_other(folder: Place, pond: FilePond) -> None:
+def test_entry_named_as_those_of_tokens_is_one_like_any_other(in_folder: Place, pond: FilePond) -> None:
     pond.field = "attachment-s3upload"
 
     assert content_of(said(pond.process())) == BODY
@@ -174,7 +174,7 @@ def test_what_is_no_form_is_refused(place: Place, pond: FilePond, body: bytes, c
     assert place.is_empty
 
 
-def test_form_that_middleware_has_read_already(folder: Place, pond: FilePond, settings: Any) -> None:
+def test_form_that_middleware_has_read_already(in_folder: Place, pond: FilePond, settings: Any) -> None:
     settings.MIDDLEWARE = ["tests.filepond.test_process.reads_forms", *settings.MIDDLEWARE]
     pond.field = "attachment-s3upload"
 
@@ -222,12 +222,12 @@ def test_revert_leaves_nothing(place: Place, pond: FilePond) -> None:
     assert refusal(pond.revert(upload_id), 404)
 
 
-def test_methods_that_there_are_not(folder: Place, pond: FilePond) -> None:
+def test_methods_that_there_are_not(in_folder: Place, pond: FilePond) -> None:
     for path in ("process", "patch", "revert", "restore", "load"):
         assert refusal(pond.client.put(f"/fp/{path}/"), 405)
 
 
-def test_no_cache_keeps_an_answer(folder: Place, pond: FilePond) -> None:
+def test_no_cache_keeps_an_answer(in_folder: Place, pond: FilePond) -> None:
     response = pond.process()
 
     assert response["Cache-Control"] == "no-store"

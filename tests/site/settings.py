@@ -19,3 +19,5 @@ if "SITE_ARCHIVE" in os.environ:
         "OPTIONS": json.loads(os.environ["SITE_ARCHIVE"]),
     }
 S3UPLOAD_MAX_SIZE = 5 * 1024**4
+# Further settings, by their names.
+globals().update(json.loads(os.environ.get("SITE_SETTINGS", "{}")))
