@@ -1,7 +1,8 @@
 /**
- * Bundle src/ with its style sheet and the translations to the one file that is served.
+ * Bundle src/ with its style sheet and the translations to the files that are served: the script, and beside it what
+ * other interfaces need to use it.
  *
- * `node build.js` writes it; `node build.js --check` fails when it is not what the sources give; `node build.js
+ * `node build.js` writes them; `node build.js --check` fails when they are not what the sources give; `node build.js
  * --package` makes what the npm package has beside its declarations, which is not committed.
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,13 +12,25 @@ import { build, transform } from "esbuild";
 import { minify } from "terser";
 import { parsePo } from "./po.js";
 
-/** Largest bundle, in bytes, as a server sends it. */
-const BUDGET = 11.25 * 1024;
+/**
+ * What is served: for each file its entry in src/, the largest size in bytes as a server sends it, and the texts that it
+ * needs of the catalog, all when left out.
+ *
+ * @type {Record<string, {entry: string, budget: number, texts?: string[]}>}
+ */
+export const SERVED = {
+  "s3upload.js": { entry: "index.js", budget: 11.25 * 1024 },
+  "filepond.js": { entry: "filepond.js", budget: 3.125 * 1024, texts: ["The form is sent when the uploads are done."] },
+  "uppy.js": { entry: "uppy.js", budget: 3.375 * 1024, texts: ["The form is sent when the uploads are done."] },
+};
+
+/** What the npm package has, with its entry. The script is without what looks after the inputs of a page. */
+const PACKAGED = { "s3upload.js": "upload.js", "filepond.js": "filepond.js", "uppy.js": "uppy.js" };
 
 const SOURCES = new URL("src/", import.meta.url);
 const LOCALES = new URL("../s3upload/locale/", import.meta.url);
-const BUNDLE = new URL("../s3upload/static/s3upload/s3upload.js", import.meta.url);
-const PACKAGED = new URL("dist/s3upload.js", import.meta.url);
+const STATIC = new URL("../s3upload/static/s3upload/", import.meta.url);
+const DIST = new URL("dist/", import.meta.url);
 const LICENSE = new URL("../LICENSE", import.meta.url);
 const BROWSERS = ["chrome111", "edge111", "firefox121", "safari16.4"];
 const BANNER = "// Built from js/src: change it there.";
@@ -57,26 +70,40 @@ export const INTERNAL = [
 /**
  * The translations: for each language the texts, in the order of the msgids, which are the English ones.
  *
+ * @param {string[]} [only]  the msgids that are wanted; by default all
  * @returns {Record<string, string[]>}
  */
-export function readCatalog() {
+export function readCatalog(only) {
   const languages = readdirSync(LOCALES)
     .filter((language) => existsSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES)))
     .sort();
   const translations = languages.map((language) =>
     parsePo(readFileSync(new URL(`${language}/LC_MESSAGES/djangojs.po`, LOCALES), "utf8")),
   );
-  const en = [...new Set(translations.flatMap((texts) => [...texts.keys()]))].sort();
+  const all = new Set(translations.flatMap((texts) => [...texts.keys()]));
+  const unknown = only?.find((msgid) => !all.has(msgid));
+  if (unknown) throw new Error(`No catalog has the text "${unknown}".`);
+  const en = [...(only ?? all)].sort();
   const columns = translations.map((texts) => en.map((msgid) => texts.get(msgid) ?? ""));
   return { en, ...Object.fromEntries(languages.map((language, index) => [language, columns[index]])) };
 }
+
+/** The script is a file of its own: what imports it is bundled without it, and finds it beside itself. */
+const scriptBeside = {
+  name: "script-beside",
+  /** @param {import("esbuild").PluginBuild} bundler */
+  setup(bundler) {
+    bundler.onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: "./s3upload.js", external: true }));
+  },
+};
 
 /**
  * A bundle, byte for byte the same for the same sources.
  *
  * @param {string} [entry]  in src/; by default that of the page
+ * @param {string[]} [texts]  that it needs of the catalog; by default all
  */
-export async function bundle(entry = "index.js") {
+export async function bundle(entry = "index.js", texts) {
   const style = readFileSync(new URL("s3upload.css", SOURCES), "utf8");
   const css = await transform(style, { loader: "css", minify: true, target: BROWSERS, charset: "utf8" });
   // What a custom property holds is left as written by esbuild: any space could be meant. Here none is.
@@ -86,11 +113,12 @@ export async function bundle(entry = "index.js") {
     absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
     bundle: true,
     charset: "utf8",
-    define: { S3UPLOAD_CSS: JSON.stringify(sheet), S3UPLOAD_CATALOG: JSON.stringify(readCatalog()) },
+    define: { S3UPLOAD_CSS: JSON.stringify(sheet), S3UPLOAD_CATALOG: JSON.stringify(readCatalog(texts)) },
     format: "esm",
     legalComments: "none",
     logLevel: "warning",
     minify: true,
+    plugins: [scriptBeside],
     target: BROWSERS,
     tsconfigRaw: {},
     write: false,
@@ -108,22 +136,25 @@ export async function bundle(entry = "index.js") {
 
 async function main() {
   if (process.argv.includes("--package")) {
-    mkdirSync(new URL(".", PACKAGED), { recursive: true });
-    // Without what looks after the inputs of a page: to import it does nothing, and needs no page.
-    writeFileSync(PACKAGED, await bundle("upload.js"));
+    mkdirSync(DIST, { recursive: true });
+    for (const [name, entry] of Object.entries(PACKAGED))
+      writeFileSync(new URL(name, DIST), await bundle(entry, SERVED[name].entry === entry ? SERVED[name].texts : undefined));
     copyFileSync(LICENSE, new URL("LICENSE", import.meta.url));
     return;
   }
-  const text = await bundle();
-  const size = gzipSync(text, { level: 9 }).length;
-  if (size > BUDGET) throw new Error(`The bundle has ${size} bytes gzipped; no more than ${BUDGET} are wanted.`);
-  if (!process.argv.includes("--check")) {
-    mkdirSync(new URL(".", BUNDLE), { recursive: true });
-    writeFileSync(BUNDLE, text);
-    console.log(`s3upload.js: ${text.length} characters, ${size} bytes gzipped`);
-  } else if (readFileSync(BUNDLE, "utf8") !== text) {
-    console.error("s3upload/static/s3upload/s3upload.js is stale: run `npm run build` in js/ and commit it.");
-    process.exitCode = 1;
+  for (const [name, { entry, budget, texts }] of Object.entries(SERVED)) {
+    const text = await bundle(entry, texts);
+    const size = gzipSync(text, { level: 9 }).length;
+    if (size > budget) throw new Error(`${name} has ${size} bytes gzipped; no more than ${budget} are wanted.`);
+    const file = new URL(name, STATIC);
+    if (!process.argv.includes("--check")) {
+      mkdirSync(STATIC, { recursive: true });
+      writeFileSync(file, text);
+      console.log(`${name}: ${text.length} characters, ${size} bytes gzipped`);
+    } else if (!existsSync(file) || readFileSync(file, "utf8") !== text) {
+      console.error(`s3upload/static/s3upload/${name} is stale: run \`npm run build\` in js/ and commit it.`);
+      process.exitCode = 1;
+    }
   }
 }
 

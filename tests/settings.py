@@ -90,6 +90,9 @@ MEDIA_URL = "/media/"
 STATIC_URL = "/static/"
 NODE_MODULES = ROOT / "js" / "node_modules"
 STATICFILES_DIRS = [
+    ("filepond", NODE_MODULES / "filepond" / "dist"),
     ("htmx", NODE_MODULES / "htmx.org" / "dist"),
     ("turbo", NODE_MODULES / "@hotwired" / "turbo" / "dist"),
+    ("uppy/core", NODE_MODULES / "@uppy" / "core" / "dist"),
+    ("uppy/dashboard", NODE_MODULES / "@uppy" / "dashboard" / "dist"),
 ]

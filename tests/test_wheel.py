@@ -172,7 +172,9 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> 
     [
         "s3upload/py.typed",
         "s3upload/backends/azure/*.py",
+        "s3upload/static/s3upload/filepond.js",
         "s3upload/static/s3upload/s3upload.js",
+        "s3upload/static/s3upload/uppy.js",
         *(
             f"s3upload/locale/{language}/LC_MESSAGES/*.{kind}"
             for language in ("de", "es", "fr")

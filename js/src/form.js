@@ -5,19 +5,11 @@
 import { fieldOf, knownField } from "./field.js";
 import { keptOf } from "./kept.js";
 import { inputsOf } from "./managed.js";
+import { comeBack, concerns, onItsWay, pass, stop, submitAgain } from "./submit.js";
 import { gettextFor } from "./texts.js";
-
-/** How long a form that was let through is taken to be on its way, in milliseconds. */
-const ON_ITS_WAY = 10_000;
 
 /** Forms whose submit waits for uploads. @type {WeakSet<HTMLFormElement>} */
 const held = new WeakSet();
-
-/** The submit event that was last let through. @type {WeakMap<HTMLFormElement, Event>} */
-let passed = new WeakMap();
-
-/** The submit event that came last, of any form. @type {SubmitEvent | undefined} */
-let latest;
 
 /**
  * The fields of a form that have files; what a script has set without an event is taken in hand.
@@ -51,40 +43,12 @@ export async function finished(form) {
   return fieldsOf(form).every((field) => field.ready);
 }
 
-/**
- * The method that the page has for a form, in lower case.
- *
- * @param {HTMLFormElement} form
- * @param {HTMLElement | null} [submitter]
- */
-const methodOf = (form, submitter) =>
-  // From the prototype, because a control of that name hides the form's own.
-  (submitter?.getAttribute("formmethod") ?? Element.prototype.getAttribute.call(form, "method"))?.toLowerCase();
-
-/**
- * Does a form, whose data is being collected, go into an address? There, tokens would be seen by logs and other sites.
- * A form without a method does where the browser sends it, and need not where a script does.
- *
- * @param {HTMLFormElement} form
- */
-export function goesIntoAddress(form) {
-  const event = latest?.target === form ? latest : undefined;
-  const method = methodOf(form, event?.submitter);
-  // The browser collects it when all listeners have been asked, and none has prevented it.
-  return event && !event.eventPhase && !event.defaultPrevented ? method !== "post" : method === "get";
-}
-
 /** @param {SubmitEvent} event */
 export function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   const { submitter } = event;
-  latest = event;
-  if (event.defaultPrevented || methodOf(form, submitter) === "dialog") return;
-
-  const last = passed.get(form);
-  // Whether a listener has prevented the last one, to post by itself, is known only afterwards.
-  const onItsWay = last && !last.defaultPrevented && event.timeStamp - last.timeStamp < ON_ITS_WAY;
-  if (held.has(form) || onItsWay) return stop(event);
+  if (!concerns(event)) return;
+  if (held.has(form) || onItsWay(form, event)) return stop(event);
 
   const fields = fieldsOf(form);
   const refused = fields.some(({ uploads }) => uploads.some(({ state }) => state === "refused"));
@@ -96,14 +60,8 @@ export function onSubmit(event) {
     stop(event);
     void hold(form, submitter);
   } else if (inputsOf(form).some((input) => keptOf(input).length || knownField(input)?.uploads.length)) {
-    passed.set(form, event);
+    pass(form, event);
   }
-}
-
-/** @param {Event} event */
-function stop(event) {
-  event.preventDefault();
-  event.stopImmediatePropagation();
 }
 
 /**
@@ -117,10 +75,7 @@ async function hold(form, submitter) {
   held.delete(form);
   note(form, false);
   if (!done) return showTrouble(form);
-  if (!form.isConnected) return;
-  const usable = submitter?.isConnected && /** @type {HTMLButtonElement} */ (submitter).form === form && !submitter.matches(":disabled");
-  // From the prototype, because a control named "requestSubmit" hides the form's own.
-  HTMLFormElement.prototype.requestSubmit.call(form, usable ? submitter : undefined);
+  submitAgain(form, submitter);
 }
 
 /**
@@ -140,12 +95,6 @@ function showTrouble(form) {
   if (field?.trouble) field.view.alert(field.trouble);
 }
 
-/** The person changes something: the next submit is another one. @param {Event} event */
-export function onEdit({ target }) {
-  const { form } = /** @type {HTMLInputElement} */ (target);
-  if (form instanceof HTMLFormElement) passed.delete(form);
-}
-
 /** The browser empties the inputs after this event, unless somebody prevents it. @param {Event} event */
 export function onReset(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
@@ -159,8 +108,4 @@ export function onReset(event) {
  *
  * @param {PageTransitionEvent} event
  */
-export function onPageShow({ persisted }) {
-  for (const form of persisted ? document.forms : [])
-    if (passed.get(form)?.defaultPrevented === false) fieldsOf(form).forEach((field) => field.rewind());
-  passed = new WeakMap();
-}
+export const onPageShow = (event) => comeBack(event, (form) => fieldsOf(form).forEach((field) => field.rewind()));

@@ -1,9 +1,9 @@
 /** What a form carries: tokens in the place of files. */
 import { knownField } from "./field.js";
 import { isSame } from "./file.js";
-import { goesIntoAddress } from "./form.js";
 import { SUFFIX } from "./kept.js";
 import { inputsOf } from "./managed.js";
+import { goesIntoAddress } from "./submit.js";
 
 /**
  * Put tokens in the place of files, in the order of the list. Files that failed are left out; files that are still on

@@ -4,12 +4,13 @@
  */
 import { onDragLeave, onDragOver, onDrop } from "./drop.js";
 import { fieldOf, knownField } from "./field.js";
-import { onEdit, onPageShow, onReset, onSubmit } from "./form.js";
+import { onPageShow, onReset, onSubmit } from "./form.js";
 import { onFormData } from "./formdata.js";
 import { keptOf } from "./kept.js";
 import { MANAGED, managedIn } from "./managed.js";
 import { sweep } from "./resume.js";
 import { adoptStyle } from "./style.js";
+import { onEdit } from "./submit.js";
 import { removeCopies } from "./view.js";
 
 /**

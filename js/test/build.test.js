@@ -1,14 +1,28 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { bundle, INTERNAL } from "../build.js";
+import { bundle, INTERNAL, SERVED } from "../build.js";
 
-const BUNDLE = new URL("../../s3upload/static/s3upload/s3upload.js", import.meta.url);
+const STATIC = new URL("../../s3upload/static/s3upload/", import.meta.url);
 
-test("the bundle is what the sources give, every time", async () => {
-  const text = await bundle();
-  assert.equal(readFileSync(BUNDLE, "utf8") === text, true, "stale: run `npm run build` in js/ and commit it");
-  assert.equal((await bundle()) === text, true);
+for (const [name, { entry, texts: needed }] of Object.entries(SERVED))
+  test(`${name} is what the sources give, every time`, async () => {
+    const text = await bundle(entry, needed);
+    assert.equal(readFileSync(new URL(name, STATIC), "utf8") === text, true, "stale: run `npm run build` in js/ and commit it");
+    assert.equal((await bundle(entry, needed)) === text, true);
+  });
+
+test("what is for FilePond and Uppy takes the script from beside itself, and has but the texts that it needs", async () => {
+  for (const name of ["filepond.js", "uppy.js"]) {
+    const text = readFileSync(new URL(name, STATIC), "utf8");
+    assert.deepEqual([...text.matchAll(/from"([^"]*)"/g)].map(([, from]) => from), ["./s3upload.js"]);
+    assert.match(text, /Das Formular wird nach dem Hochladen gesendet\./);
+    assert.doesNotMatch(text, /Abbrechen|XMLHttpRequest|presign|\beval\(|new Function|innerHTML|["'`(]data:|\.style\b|<style/);
+  }
+});
+
+test("a text that no catalog has is not bundled", async () => {
+  await assert.rejects(bundle("filepond.js", ["No such text."]), /No catalog has the text "No such text\."/);
 });
 
 test("the bundle holds style and translations, and nothing that a strict Content-Security-Policy forbids", async () => {

@@ -19,11 +19,21 @@ test("the package has the name, the version and the licence of the Python packag
   assert.deepEqual([locked.name, locked.version, packages[""].version], [name, version, version]);
 });
 
-test("what is packed is the built file, its types, and what every package has", () => {
+test("what is packed are the built files, their types, and what every package has", () => {
   const [{ files }] = JSON.parse(run("npm", "pack", "--dry-run", "--json"));
   assert.deepEqual(
     files.map(({ path }) => path).sort(),
-    ["LICENSE", "README.md", "dist/s3upload.js", "package.json", "s3upload.d.ts"],
+    [
+      "LICENSE",
+      "README.md",
+      "dist/filepond.js",
+      "dist/s3upload.js",
+      "dist/uppy.js",
+      "filepond.d.ts",
+      "package.json",
+      "s3upload.d.ts",
+      "uppy.d.ts",
+    ],
   );
   assert.equal(text("../LICENSE"), text("../../LICENSE"));
 });
@@ -34,6 +44,16 @@ test("the packed file is imported by its name where there is no page, and has th
   assert.equal(run("node", "--input-type=module", "--eval", script), "undefined upload\n");
   assert.match(text("../dist/s3upload.js"), /Abbrechen/);
   assert.doesNotMatch(text("../dist/s3upload.js"), /MutationObserver|adoptedStyleSheets|data-s3upload-policy/);
+});
+
+test("what FilePond and Uppy need is imported where there is no page, and is what is served", async () => {
+  run("node", "build.js", "--package");
+  const names = { "filepond.js": "server", "uppy.js": "default" };
+  for (const [name, exported] of Object.entries(names)) {
+    const script = `console.log(typeof document, Object.keys(await import("django-s3upload-direct/${name}")).join())`;
+    assert.equal(run("node", "--input-type=module", "--eval", script), `undefined ${exported}\n`);
+    assert.equal(text(`../dist/${name}`), text(`../../s3upload/static/s3upload/${name}`));
+  }
 });
 
 test("a script in TypeScript compiles against the types, and what is wrong does not", () => {

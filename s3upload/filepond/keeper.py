@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from django.db import router
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import ngettext
 
-from ..exceptions import StoreUnavailable, UploadForeign, UploadGone
+from ..exceptions import UploadForeign, UploadGone
 from ..files import DirectUploadedFile, RequestUploads
 from ..owners import identities_of, outside_event_loop
 from ..scopes import Keeper
 from ..tokens import SignedText
+from .exceptions import ConfigurationError
 from .files import upload_file
 from .models import TemporaryUpload, is_id
 from .places import temporary_alias
+from .removing import remove_all, strays
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +44,24 @@ class FilePondKeeper(Keeper):
 
     def clean_up(self, age: timedelta, *, dry_run: bool) -> str:
         using = router.db_for_write(TemporaryUpload)
-        old = TemporaryUpload.objects.using(using).filter(changed__lt=timezone.now() - age)
+        before = timezone.now() - age
+        old = TemporaryUpload.objects.using(using).filter(changed__lt=before)
         count = old.count()
-        failed = 0
+        left = list(self._strays(before))
         if not dry_run:
             for upload in old.iterator(chunk_size=100):
-                try:
-                    upload.delete()
-                except (OSError, StoreUnavailable, LookupError) as error:
-                    logger.warning("a temporary upload could not be removed: %s", type(error).__name__)
-                    failed += 1
+                upload.delete()
+            for stray in left:
+                remove_all(stray)
         done = "would be removed" if dry_run else "removed"
-        problems = f"; {failed} could not be removed" if failed else ""
-        uploads = ngettext("%(count)d temporary upload", "%(count)d temporary uploads", count) % {"count": count}
-        return f"FilePond: {uploads} {done}{problems}"
+        uploads = f"{count} temporary upload{'' if count == 1 else 's'}"
+        folders = f"{len(left)} folder{'' if len(left) == 1 else 's'} without one"
+        return f"FilePond: {uploads} and {folders} {done}"
+
+    @staticmethod
+    def _strays(before: datetime) -> Iterator[TemporaryUpload]:
+        try:
+            yield from strays(temporary_alias(), before)
+        except (ConfigurationError, LookupError) as error:
+            # Nothing can have been uploaded then; where it is used, it says more.
+            logger.info("no temporary uploads can be looked for: %s", error)

@@ -10,7 +10,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
-from ..backends.base import UUID, UUIDS, pending_prefix
+from ..backends.base import UUID, UUIDS
 from ..conf import conf
 from ..tokens import Token
 from . import places
@@ -71,8 +71,7 @@ class TemporaryUpload(models.Model):
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
         if self.__dict__.get("key") == "":
-            prefix = pending_prefix() + places.PREFIX if self.storage else ""
-            self.key = f"{prefix}{self.upload_id}/{self.file_id}"
+            self.key = f"{places.root_of(self.storage)}{self.upload_id}/{self.file_id}"
 
     def __str__(self) -> str:
         return self.upload_id

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, Storage
 
 from ..backends import storage_named
+from ..backends.base import pending_prefix
 from ..conf import conf
 from .exceptions import ConfigurationError
 
@@ -37,6 +38,11 @@ def temporary_storage(alias: str) -> Storage:
     :raises LookupError: when ``STORAGES`` has no such storage (any more).
     """
     return storage_named(alias) if alias else _folder(str(temporary_folder()))
+
+
+def root_of(alias: str) -> str:
+    """Return what the names of temporary uploads begin with in a storage: empty in the local folder."""
+    return pending_prefix() + PREFIX if alias else ""
 
 
 def temporary_folder() -> Path:

@@ -8,23 +8,29 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from django.core.files.storage import FileSystemStorage, Storage
+from django.utils.timezone import is_aware, make_naive
 
 from ..backends import backend_for
 from ..backends.base import Backend
 from ..conf import conf
 from ..exceptions import UnusableUpload
 from ..files import after_commit
+from . import places
 from .files import delete_file
 
 if TYPE_CHECKING:
     from .models import TemporaryUpload
 
 logger = logging.getLogger(__name__)
+
+TOGETHER = 500
+"""Ids that one query names."""
 
 
 def remove_after_commit(instance: TemporaryUpload, **signal: Any) -> None:
@@ -45,6 +51,39 @@ def remove_all(upload: TemporaryUpload) -> bool:
     done = _tried(lambda: steps.extend(_steps(upload)))
     # Each one, whatever has become of the others.
     return all([done, *map(_tried, steps)])
+
+
+def strays(alias: str, before: datetime) -> Iterator[TemporaryUpload]:
+    """
+    Yield what has folders in a storage, and no record: a worker was killed before there was one.
+
+    :param alias: the storage's, as temporary uploads have it.
+    :param before: what has changed since then is left alone.
+    """
+    from .models import TemporaryUpload, is_id
+
+    storage = places.temporary_storage(alias)
+    root = places.root_of(alias)
+    try:
+        folders = [folder for folder in storage.listdir(root)[0] if is_id(folder)]
+    except (NotImplementedError, FileNotFoundError):
+        return
+    for start in range(0, len(folders), TOGETHER):
+        some = folders[start : start + TOGETHER]
+        known = set(TemporaryUpload.objects.filter(pk__in=some).values_list("pk", flat=True))
+        for folder in some:
+            if folder not in known and _is_older(storage, f"{root}{folder}", before):
+                yield TemporaryUpload(upload_id=folder, storage=alias)
+
+
+def _is_older(storage: Storage, folder: str, before: datetime) -> bool:
+    try:
+        times = [storage.get_modified_time(name) for name in _below(storage, folder)]
+        if isinstance(storage, FileSystemStorage):
+            times.append(storage.get_modified_time(folder))
+    except (NotImplementedError, FileNotFoundError):
+        return False
+    return all(time < (before if is_aware(time) else make_naive(before)) for time in times)
 
 
 def _steps(upload: TemporaryUpload) -> list[Callable[[], None]]:

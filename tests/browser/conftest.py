@@ -94,6 +94,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
     return large_file(tmp_path_factory.mktemp("clip"), "clip.bin", 90_000_000)
 
 
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> LargeFile:
+    """40 MB: few parts, for what has no interest in parts but has to send them."""
+    return large_file(tmp_path_factory.mktemp("parts"), "parts.bin", 40_000_000)
+
+
 @pytest.fixture
 def line(store: S3Store, settings) -> Iterator[Proxy]:
     """The line from the browser to the store; the server has its own."""

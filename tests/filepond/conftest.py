@@ -36,11 +36,13 @@ class Place:
     """
     Where temporary uploads are, as the store shows it.
 
+    :param name: of the kind.
     :param names: returns the names of all that is there.
     :param open_uploads: returns how many uploads in parts are neither completed nor aborted.
     """
 
-    def __init__(self, names: Callable[[], list[str]], open_uploads: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, name: str, names: Callable[[], list[str]], open_uploads: Callable[[], int] = lambda: 0) -> None:
+        self.name = name
         self.names = names
         self.open_uploads = open_uploads
 
@@ -55,7 +57,7 @@ def in_folder(settings: Any, tmp_path: Path) -> Place:
     """Temporary uploads are in a folder of the server."""
     settings.BASE_DIR = tmp_path
     folder = tmp_path / "filepond_uploads"
-    return Place(lambda: [str(path.relative_to(folder)) for path in folder.rglob("*")])
+    return Place("folder", lambda: [str(path.relative_to(folder)) for path in folder.rglob("*")])
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def in_memory(settings: Any) -> Place:
             return []
         return [below + one for one in files] + [name for one in folders for name in names(f"{below}{one}/")]
 
-    return Place(names)
+    return Place("memory", names)
 
 
 @pytest.fixture
@@ -83,19 +85,22 @@ def in_ceph(settings: Any, ceph_store: S3Store) -> Place:
         client = ceph_store.account.client()
         return len(client.list_multipart_uploads(Bucket=ceph_store.bucket).get("Uploads", ()))
 
-    return Place(ceph_store.keys, open_uploads)
+    return Place("ceph", ceph_store.keys, open_uploads)
 
 
 @pytest.fixture
 def in_azure(settings: Any, azurite_store: AzureStore) -> Place:
     """Temporary uploads are in a container on Azurite."""
     settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
-    return Place(azurite_store.keys)
+    return Place("azure", azurite_store.keys)
 
 
-@pytest.fixture(params=["in_folder", "in_memory", "in_ceph", "in_azure"])
+EVERYWHERE = pytest.mark.parametrize("place", ["in_folder", "in_memory", "in_ceph", "in_azure"], indirect=True)
+
+
+@pytest.fixture(params=["in_folder", "in_memory", "in_ceph"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Each of the kinds of places in turn."""
+    """Each of the kinds of places in turn; `EVERYWHERE` has all stores."""
     chosen: Place = request.getfixturevalue(request.param)
     return chosen
 

@@ -11,7 +11,18 @@ import pytest
 from django.db import connections
 
 from s3upload.filepond.models import TemporaryUpload, is_id
-from tests.filepond.conftest import BODY, CHUNK, FilePond, Place, body_of, content_of, random_bytes, refusal, said
+from tests.filepond.conftest import (
+    BODY,
+    CHUNK,
+    EVERYWHERE,
+    FilePond,
+    Place,
+    body_of,
+    content_of,
+    random_bytes,
+    refusal,
+    said,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,6 +41,7 @@ def test_file_is_announced(place: Place, pond: FilePond) -> None:
     assert pond.offset(upload_id) == 0
 
 
+@EVERYWHERE
 @pytest.mark.parametrize(
     ("size", "chunk"),
     [
@@ -190,6 +202,7 @@ def cut(pond: FilePond, upload_id: str, offset: int, chunk: bytes, arrives: int)
     )
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("arrives", [0, 1, 3_000_000, CHUNK - 1])
 def test_chunk_that_is_cut_leaves_the_offset_at_its_start(place: Place, pond: FilePond, arrives: int) -> None:
     body = random_bytes(LONG)
@@ -215,6 +228,7 @@ def test_first_chunk_that_is_cut_leaves_nothing(place: Place, pond: FilePond) ->
     assert pond.offset(upload_id) == 0
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("size", [12, LONG])
 def test_chunk_whose_answer_was_lost_may_come_again(place: Place, pond: FilePond, size: int) -> None:
     body = random_bytes(size)
@@ -305,6 +319,7 @@ def test_what_a_killed_worker_left_is_no_part_of_the_file(in_folder: Place, pond
     assert content_of(upload_id) == BODY
 
 
+@EVERYWHERE
 def test_revert_of_what_is_under_way_leaves_nothing(place: Place, pond: FilePond) -> None:
     upload_id = said(pond.begin(LONG))
     body = random_bytes(3 * CHUNK)

@@ -181,4 +181,3 @@ def test_memory_of_the_worker_stays_flat(site: Site, send: object) -> None:
     assert site.digest(f"/fp/restore/{upload_id}") == expected.hexdigest()
     rise = site.memory("VmHWM") - before
     assert rise < RISE, f"{rise / MIB:.1f} MiB when it was read again"
-    print(f"{rise / MIB:.1f} MiB")

@@ -10,13 +10,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from s3upload.filepond.models import TemporaryUpload, is_id
-from tests.filepond.conftest import BODY, FilePond, Place, body_of, content_of, random_bytes, refusal, said
+from tests.filepond.conftest import BODY, EVERYWHERE, FilePond, Place, body_of, content_of, random_bytes, refusal, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MIB = 1024**2
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 12_345_678])
 def test_file_arrives_as_it_was_sent(place: Place, pond: FilePond, size: int) -> None:
     body = random_bytes(size)

@@ -25,7 +25,23 @@ from tests.testapp.api import DocumentSerializer
 from tests.testapp.forms import FORMS, DocumentForm, DocumentFormSet, GalleryForm, GalleryFormSet
 
 # The ways a form stands in a page: the template's name.
-PAGES = {"media", "no-media", "csp", "htmx", "boost", "turbo", "fetch", "outside", "inserted", "buttons", "clobbered"}
+PAGES = {
+    "boost",
+    "buttons",
+    "clobbered",
+    "csp",
+    "fetch",
+    "filepond",
+    "htmx",
+    "import-map",
+    "inserted",
+    "media",
+    "no-media",
+    "outside",
+    "turbo",
+    "uppy",
+}
+STRICT = {"csp", "filepond", "uppy"}
 
 
 def index(request):
@@ -52,7 +68,7 @@ def form_page(request, form, page="media"):
             response = render(request, template(page, request), {"form": bound}, status=status)
     else:
         response = render(request, template(page, request), {"form": form_class(prefix=prefix)})
-    if page == "csp":
+    if page in STRICT:
         response["Content-Security-Policy"] = strict_csp()
     return response
 

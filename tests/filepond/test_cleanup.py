@@ -1,0 +1,98 @@
+"""Temporary uploads that nobody has claimed, and chunks of files that never came whole."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from s3upload.filepond.models import TemporaryUpload
+from tests.filepond.conftest import BODY, CHUNK, EVERYWHERE, FilePond, Place, content_of, random_bytes, said
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def make_old(*ids: str) -> None:
+    TemporaryUpload.objects.filter(pk__in=ids).update(changed=timezone.now() - timedelta(hours=49))
+
+
+def clean_up(**options: object) -> str:
+    out = StringIO()
+    call_command("s3upload_cleanup", stdout=out, **options)
+    return out.getvalue()
+
+
+@EVERYWHERE
+def test_what_is_old_goes(place: Place, pond: FilePond) -> None:
+    whole = said(pond.process())
+    half = said(pond.begin(4 * CHUNK))
+    body = random_bytes(3 * CHUNK)
+    for offset in range(0, 3 * CHUNK, CHUNK):
+        pond.patch(half, offset, body[offset : offset + CHUNK])
+    begun = said(pond.begin(12))
+    make_old(whole, half, begun)
+
+    assert "FilePond: 3 temporary uploads and 0 folders without one would be removed" in clean_up(dry_run=True)
+    assert content_of(whole) == BODY
+    assert "FilePond: 3 temporary uploads and 0 folders without one removed" in clean_up()
+
+    assert not TemporaryUpload.objects.exists()
+    assert place.is_empty
+
+
+def test_what_is_young_stays(place: Place, pond: FilePond) -> None:
+    whole, half = said(pond.process()), said(pond.begin(12))
+    pond.patch(half, 0, BODY[:5])
+
+    assert "FilePond: 0 temporary uploads and 0 folders without one removed" in clean_up()
+
+    assert content_of(whole) == BODY
+    pond.patch(half, 5, BODY[5:])
+    assert content_of(half) == BODY
+
+
+def test_what_is_still_sent_is_young(place: Place, pond: FilePond) -> None:
+    half = said(pond.begin(12))
+    make_old(half)
+    pond.patch(half, 0, BODY[:5])
+
+    clean_up()
+
+    assert pond.offset(half) == 5
+
+
+def test_folder_of_no_upload_goes(in_folder: Place, pond: FilePond) -> None:
+    """A worker was killed before it could write down what it had received."""
+    upload = TemporaryUpload.objects.get(pk=said(pond.process()))
+    folder = Path(upload.get_file_path()).parent
+    left = folder.parent / ("3" * 22)
+    left.mkdir()
+    (left / "file.part").write_bytes(BODY)
+    foreign = folder.parent / "notes"
+    foreign.mkdir()
+    old = (timezone.now() - timedelta(hours=49)).timestamp()
+    for path in (left / "file.part", left, foreign, folder):
+        os.utime(path, (old, old))
+
+    assert "0 temporary uploads and 1 folder without one would be removed" in clean_up(dry_run=True)
+    assert left.exists()
+    assert "0 temporary uploads and 1 folder without one removed" in clean_up()
+
+    assert not left.exists()
+    assert foreign.exists()
+    assert content_of(upload.pk) == BODY
+
+
+def test_young_folder_of_no_upload_stays(place: Place, pond: FilePond) -> None:
+    """Somebody is sending a file in one request, which has no record before it is whole."""
+    upload = TemporaryUpload.objects.get(pk=said(pond.process()))
+    TemporaryUpload.objects.filter(pk=upload.pk).update(upload_id="3" * 22)
+
+    assert "0 temporary uploads and 0 folders without one removed" in clean_up()
+
+    assert not place.is_empty
