@@ -22,6 +22,8 @@ ON_POSTGRESQL = (
     "tests/test_owners.py",
     "tests/async_uploads/test_fields.py",
     "tests/async_uploads/test_records.py",
+    "tests/filepond/test_api.py",
+    "tests/filepond/test_removing.py",
 )
 """What runs on PostgreSQL as well: files, folders and single tests. Not in a browser, and with no other store than a
 folder, for which database there is makes no difference to them."""

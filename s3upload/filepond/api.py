@@ -157,6 +157,8 @@ def _destination(path: str | os.PathLike[str]) -> str:
     parts = text.replace("\\", "/").split("/")
     if ".." in parts or "\0" in text:
         raise ValueError(f"The destination {text!r:.200} should be a path without '..' and without NUL.")
+    # No database could record it; that is a ValueError, too.
+    text.encode()
     if parts[-1] in ("", "."):
         raise ValueError(f"The destination {text!r:.200} is a folder: give a path with the name of the file.")
     return text

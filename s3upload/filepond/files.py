@@ -7,19 +7,22 @@ import io
 import logging
 import os
 import stat as modes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import DatabaseError
 
 from ..backends import backend_for
 from ..backends.base import Backend, Stat
-from ..backends.filesystem import FileSystemBackend, translated_errors
-from ..exceptions import UnusableUpload, UploadChanged, UploadGone
+from ..backends.filesystem import FileSystemBackend
+from ..backends.filesystem import translated_errors as translated_os_errors
+from ..exceptions import StoreUnavailable, UnusableUpload, UploadChanged, UploadGone
 from ..files import DirectUploadedFile, LocalUploadedFile, RequestUploads
 from ..reader import ObjectReader
 from ..tokens import SignedText, Token
@@ -205,6 +208,20 @@ def _find_local(storage: FileSystemStorage, name: str) -> Found:
 
 def _not_found(name: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, "There is no such file in the storage", name)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise as ours what any storage raises, whatever library that is from."""
+    try:
+        with translated_os_errors():
+            yield
+    except (UnusableUpload, ImproperlyConfigured, SuspiciousOperation):
+        raise
+    except Exception as error:
+        # Its text may have an address.
+        logger.error("a storage has failed: %s", type(error).__name__)
+        raise StoreUnavailable(type(error).__name__) from error
 
 
 class PlainStore:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.db import models
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
@@ -105,6 +105,9 @@ class FilePondView(APIView):
             return text(str(exc), exc.status)
         if isinstance(exc, UnusableUpload):
             return text(str(exc.message), 503 if isinstance(exc, StoreUnavailable) else 400)
+        if isinstance(exc, UnreadablePostError):
+            # The connection was cut; whoever reads on hears of it.
+            return text(str(CUT), 400)
         if isinstance(exc, MultiPartParserError | SuspiciousOperation | BadRequest):
             return text(str(Malformed.default_message), 400)
         response: Any = super().handle_exception(exc)

@@ -361,9 +361,7 @@ def test_reset_gives_up_the_files(page: Page, ceph_store: S3Store, make_file: MA
     page.wait_for(lambda: ceph_store.keys() == [])
 
 
-def test_no_token_becomes_a_part_of_an_address(
-    page: Page, filesystem_store: FilesystemStore, make_file: MAKE
-) -> None:
+def test_no_token_becomes_a_part_of_an_address(page: Page, filesystem_store: FilesystemStore, make_file: MAKE) -> None:
     page.open(DOCUMENT)
     page.type("[name=title]", "A search")
     page.choose(make_file("report.bin"), into=BROWSE)

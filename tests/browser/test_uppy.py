@@ -165,9 +165,7 @@ def test_submit_starts_the_uploads_and_waits(
     assert Document.objects.count() == 1
 
 
-def test_progress_and_success_are_uppys_events(
-    page: Page, filesystem_store: FilesystemStore, make_file: MAKE
-) -> None:
+def test_progress_and_success_are_uppys_events(page: Page, filesystem_store: FilesystemStore, make_file: MAKE) -> None:
     open_page(page, DOCUMENT)
     page.chrome.execute_script(
         """
@@ -395,9 +393,7 @@ def test_dashboard_in_a_dialog(page: Page, ceph_store: S3Store, make_file: MAKE)
     assert ceph_store.get("documents/report.bin") == file.read_bytes()
 
 
-def test_file_of_an_emptied_uppy_is_removed_from_the_form(
-    page: Page, ceph_store: S3Store, make_file: MAKE
-) -> None:
+def test_file_of_an_emptied_uppy_is_removed_from_the_form(page: Page, ceph_store: S3Store, make_file: MAKE) -> None:
     open_page(page, f"{SEVERAL}?auto")
     page.choose(make_file("a.bin"), make_file("b.bin"), into=CHOOSE)
     wait_for_files(page, ("a.bin", "done"), ("b.bin", "done"))
@@ -411,9 +407,7 @@ def test_file_of_an_emptied_uppy_is_removed_from_the_form(
     assert page.result()["saved"] == ["plain/b.bin"]
 
 
-def test_no_token_becomes_a_part_of_an_address(
-    page: Page, filesystem_store: FilesystemStore, make_file: MAKE
-) -> None:
+def test_no_token_becomes_a_part_of_an_address(page: Page, filesystem_store: FilesystemStore, make_file: MAKE) -> None:
     open_page(page, f"{DOCUMENT}?auto")
     page.type("[name=title]", "A search")
     page.choose(make_file("report.bin"), into=CHOOSE)

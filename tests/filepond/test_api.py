@@ -156,6 +156,7 @@ def test_id_that_is_none(folder: FileSystemStorage, upload_id: Any) -> None:
         ("/a/../../b.txt", "without '..'"),
         ("a\\..\\b.txt", "without '..'"),
         ("a\0.txt", "without NUL"),
+        ("a\udcff.txt", "surrogates not allowed"),
     ],
 )
 def test_destination_that_is_none(folder: FileSystemStorage, destination: Any, message: str) -> None:
@@ -288,6 +289,15 @@ def test_destination_that_can_not_be_written(folder: FileSystemStorage) -> None:
 
     assert is_whole(upload)
     assert files_in(folder) == ["a"]
+
+
+def test_name_that_is_too_long(folder: FileSystemStorage) -> None:
+    upload = make_upload()
+    with pytest.raises(OSError, match="too long"):
+        store_upload(upload.pk, "a" * 300)
+
+    assert is_whole(upload)
+    assert files_in(folder) == []
 
 
 def test_rollback_keeps_the_temporary_upload(target: Storage) -> None:

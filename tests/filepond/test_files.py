@@ -13,13 +13,13 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db import connection, transaction
 
-from s3upload.exceptions import UploadChanged, UploadForeign, UploadGone
+from s3upload.exceptions import StoreUnavailable, UploadChanged, UploadForeign, UploadGone
 from s3upload.filepond.files import find_file, open_file, upload_file
 from s3upload.filepond.models import TemporaryUpload
 from s3upload.files import DirectUploadedFile, RequestUploads
 from s3upload.tokens import SignedText
 from tests.conftest import CallCount, S3Store, storages_with
-from tests.filepond.uploads import BODY, MIB, PLACES, content_at, make_upload, request_uploads, use_place
+from tests.filepond.uploads import BODY, MIB, PLACES, Shelf, content_at, make_upload, request_uploads, use_place
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,6 +124,28 @@ def test_upload_in_a_storage_that_the_site_has_no_more(settings: Any, memory: st
 
     with pytest.raises(UploadGone):
         _ = file_of(upload).size
+
+
+class SessionLost(Exception):
+    """What the library of a storage raises."""
+
+
+class Lost(Shelf):
+    """A storage whose connection is lost."""
+
+    def size(self, name: str) -> int:
+        raise SessionLost("sftp://user:password@example.com")
+
+
+def test_storage_that_fails_is_said_to(settings: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lost = {"BACKEND": f"{__name__}.Lost", "OPTIONS": {"location": str(tmp_path / "lost")}}
+    settings.STORAGES = storages_with(settings, lost=lost)
+    file = file_of(make_upload(storage="lost"))
+    with pytest.raises(StoreUnavailable):
+        file.check()
+
+    assert "a storage has failed: SessionLost" in caplog.text
+    assert "password" not in caplog.text
 
 
 def test_error_that_is_known_counts(folder: str) -> None:

@@ -137,9 +137,7 @@ def test_head_fetches_and_says_what(place: Place, pond: FilePond, remote: Remote
 def test_address_in_the_path(in_folder: Place, pond: FilePond, remote: Remote) -> None:
     """As the client asks when it is told ``fetch: "./fetch/"``."""
     remote.answers["/a.txt?b=1"] = answer(BODY)
-    quoted = (
-        f"{remote.address}/a.txt?b=1".replace(":", "%3A").replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
-    )
+    quoted = quote(f"{remote.address}/a.txt?b=1", safe="")
 
     assert body_of(pond.client.get(f"/fp/fetch/{quoted}")) == BODY
     assert body_of(pond.client.get(f"/fp/?fetch={quoted}")) == BODY

@@ -38,10 +38,11 @@ PAGES = {
     "media",
     "no-media",
     "outside",
+    "pond",
     "turbo",
     "uppy",
 }
-STRICT = {"csp", "filepond", "uppy"}
+STRICT = {"csp", "filepond", "pond", "uppy"}
 
 
 def index(request):
