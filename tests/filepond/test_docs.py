@@ -7,17 +7,21 @@ import logging.config
 import os
 import re
 import textwrap
+import time
 import types
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import RequestFactory
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 import s3upload.filepond
-from s3upload.filepond.models import StoredUpload, TemporaryUpload
+from s3upload.filepond.keeper import FilePondKeeper
+from s3upload.filepond.models import StoredUpload, TemporaryUpload, new_id
 from tests.browser.page import Page
 from tests.conftest import Chrome
 from tests.filepond.conftest import BODY, OPEN, FilePond, Place, said
@@ -130,6 +134,20 @@ def test_every_module_that_logs_is_named() -> None:
     [section] = re.findall(r"^Each module has its logger.*\n(?:.+\n)*", PAGE.text, re.MULTILINE)
 
     assert set(re.findall(r"``(\w+)``", section)) == logging_ones
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clean_up_says_what_the_page_shows(in_folder: Place, tmp_path: Path) -> None:
+    [shown] = re.findall(r"^   (FilePond: .*)$", Text("clean-up").text, re.MULTILINE)
+    let_pass = timedelta(hours=49)
+    for _number in range(4):
+        TemporaryUpload.objects.create(size=1)
+    TemporaryUpload.objects.update(changed=timezone.now() - let_pass)
+    stray = tmp_path / "filepond_uploads" / new_id()
+    stray.mkdir(parents=True)
+    os.utime(stray, (time.time() - let_pass.total_seconds(),) * 2)
+
+    assert FilePondKeeper().clean_up(timedelta(hours=48), dry_run=False) == shown
 
 
 # --- in a browser -------------------------------------------------------------------------------
