@@ -24,7 +24,7 @@ from s3upload.filepond.keeper import FilePondKeeper
 from s3upload.filepond.models import StoredUpload, TemporaryUpload, new_id
 from tests.browser.page import Page
 from tests.conftest import Chrome
-from tests.filepond.conftest import BODY, OPEN, FilePond, Place, said
+from tests.filepond.conftest import BODY, OPEN, FilePond, Place, content_of, said
 from tests.site.following import ROOT, Site, Text
 
 PAGE = Text("filepond")
@@ -99,6 +99,18 @@ def test_upload_is_taken_by_hand(in_folder: Place, pond: FilePond, tmp_path: Pat
     assert Path(path).read_bytes() == BODY
     assert not TemporaryUpload.objects.exists()
     assert in_folder.is_empty
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_in_a_page_need_nothing(in_folder: Place, pond: FilePond) -> None:
+    photos, plans = FilePond(pond.client, "photos"), FilePond(pond.client, "plans-s3upload")
+    ids = {"photos": said(photos.process(b"a photo")), "plans-s3upload": said(plans.process(b"a plan"))}
+    chunked = said(photos.begin(7, {"page": 1}))
+
+    for name, upload_id in ids.items():
+        assert TemporaryUpload.objects.get(pk=upload_id).field == name
+    assert TemporaryUpload.objects.get(pk=chunked).field == "photos"
+    assert (content_of(ids["photos"]), content_of(ids["plans-s3upload"])) == (b"a photo", b"a plan")
 
 
 def test_permissions_are_those_that_there_are() -> None:
