@@ -352,6 +352,12 @@ def test_connections_and_patience_are_those_of_the_script() -> None:
     assert "WHOLE = 16 * 1024 ** 2;" in JS["file"]
 
 
+def test_pictures_of_uppy_are_those_that_the_tests_take_out() -> None:
+    style = (ROOT / "tests" / "testapp" / "static" / "testapp" / "uppy.css").read_text(encoding="utf-8")
+
+    assert style.endswith(block("css", "uppy-pictures").strip() + "\n")
+
+
 def test_every_state_is_documented_and_no_other() -> None:
     [states] = re.findall(r'@typedef \{("queued".*?)\} State', JS["file"])
     shown = set(re.findall(r'"(\w+)"', states)) - {"cancelled"} | {"kept"}

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.staticfiles.storage import staticfiles_storage
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage, staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.template import Context, Template
 
 from s3upload.staticfiles import ExcludingManifestStaticFilesStorage
 from tests.conftest import storages_with
-from tests.test_docs import run
+from tests.test_docs import block, run
 
 BACKEND = "s3upload.staticfiles.ExcludingManifestStaticFilesStorage"
 PATTERNS = ["frontend/build/*", "*.pdf", "*.map", "*.eot"]
+OURS = Path(__file__).parent.parent / "s3upload" / "static"
 HASH = r"\.[0-9a-f]{12}"
 
 
@@ -344,3 +345,35 @@ def test_what_would_never_match_is_refused(patterns: Any, expected: str, site: S
         static("site.css")
     with pytest.raises(ImproperlyConfigured, match=expected):
         site.collect()
+
+
+class Aggregating(ManifestStaticFilesStorage):
+    support_js_module_import_aggregation = True
+
+
+@pytest.mark.parametrize("storage", [ManifestStaticFilesStorage, Aggregating])
+@pytest.mark.parametrize("name", ["filepond.js", "uppy.js"])
+def test_modules_find_the_script_beside_themselves(site: Site, storage: type, name: str) -> None:
+    site.settings.STATICFILES_DIRS = [OURS]
+    site.storage = {"BACKEND": f"{storage.__module__}.{storage.__qualname__}"}
+    site.fresh()
+    site.collect()
+
+    [imported] = re.findall(r'from ?"([^"]+)"', site.text_of(f"s3upload/{name}"))
+    assert re.fullmatch(rf"\./s3upload{HASH if storage is Aggregating else ''}\.js", imported)
+    assert (site.root / "s3upload" / imported).is_file()
+    # Under its plain name, as an import map has it, it does the same.
+    assert 'from"./s3upload.js"' in (site.root / "s3upload" / name).read_text(encoding="utf-8")
+
+
+def test_import_map_gives_the_script_one_address(site: Site) -> None:
+    site.settings.STATICFILES_DIRS = [OURS]
+    site.storage = {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
+    site.fresh()
+    site.collect()
+
+    html = Template(block(r"html\+django", "one-script")).render(Context())
+    [text] = re.findall(r"<script type=\"importmap\">(.*?)</script>", html, re.DOTALL)
+    names = json.loads(text)["imports"]
+    assert names["s3upload/"] == "/static/s3upload/"
+    assert re.fullmatch(f"/static/s3upload/s3upload{HASH}.js", names["/static/s3upload/s3upload.js"])

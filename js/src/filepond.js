@@ -1,4 +1,5 @@
 /** FilePond's `server`: its interface, with the bytes going straight to the store. */
+import { SUFFIX } from "./kept.js";
 import { Lent } from "./lent.js";
 import { setFiles } from "./managed.js";
 
@@ -50,10 +51,11 @@ function create(input) {
 
   /** @type {Lent} */
   const lent = new Lent(input, {
-    trouble() {
-      const file = files().find(({ status }) => status === FAILED || status === INVALID);
-      return file ? `${file.filename}: ${problems.get(file.filename) ?? option(pond, "labelInvalidField")}` : "";
-    },
+    trouble: () =>
+      files()
+        .filter(({ status }) => status === FAILED || status === INVALID)
+        .map(({ filename }) => `${filename}: ${problems.get(filename) ?? option(pond, "labelInvalidField")}`)
+        .join(" "),
     busy() {
       const all = files();
       if (!option(pond, "instantUpload"))
@@ -74,6 +76,8 @@ function create(input) {
         else pond.removeFile(file);
     },
   });
+  if (lent.form !== input.closest("form"))
+    throw new TypeError("FilePond posts with the form that it stands in: its input must stand in its form.");
   lendTo(lent);
 
   document.addEventListener("FilePond:init", function take(event) {
@@ -83,16 +87,31 @@ function create(input) {
     document.removeEventListener("FilePond:init", take);
     pond = detail.pond;
     element = root;
+    pond.on("destroy", () => {
+      servers.delete(input);
+      takeBack(lent);
+    });
     // Removed by a script, or by another file that takes its place: FilePond lets the upload go on.
-    root.addEventListener("FilePond:removefile", (removal) =>
-      cancel(/** @type {CustomEvent} */ (removal).detail.file?.file),
-    );
-    const label = option(pond, "labelFileProcessingError");
-    // What the server says, in the place of "Error during upload".
-    if (typeof label === "string")
-      pond.setOptions({ labelFileProcessingError: (/** @type {any} */ { body }) => body || label });
+    root.addEventListener("FilePond:removefile", (removal) => {
+      const { file } = /** @type {CustomEvent} */ (removal).detail;
+      cancel(file?.file);
+      tell(file?.filename);
+    });
     void restore();
   });
+
+  /**
+   * Say why files failed: FilePond's rows have no room for a sentence.
+   *
+   * @param {string} name  of a file
+   * @param {string} [problem]  that it has from now on; none when left out
+   */
+  function tell(name, problem) {
+    const known = problems.delete(name);
+    if (problem) problems.set(name, problem);
+    else if (!known) return;
+    lent.say([...problems].map((one) => one.join(": ")).join(" "), true);
+  }
 
   /** @param {Blob} file */
   function cancel(file) {
@@ -133,6 +152,7 @@ function create(input) {
       const { signal } = stop;
       let token = "";
       stops.set(file, stop);
+      tell(file.name);
       lent
         .send(file, signal, ({ loaded, total }) => progress(true, loaded, total))
         .finally(() => stops.delete(file))
@@ -140,7 +160,7 @@ function create(input) {
           (done) => load((token = done)),
           ({ message }) => {
             if (signal.aborted) return;
-            problems.set(file.name, message);
+            tell(file.name, message);
             error(message);
           },
         );
@@ -193,4 +213,16 @@ function lendTo(lent) {
   delete dataset.s3uploadPolicy;
   if (chosen.length) setFiles(input, chosen);
   lent.begin();
+}
+
+/**
+ * FilePond has gone: the input is the page script's again.
+ *
+ * @param {Lent} lent
+ */
+function takeBack(lent) {
+  const { input } = lent;
+  input.name = lent.name.slice(0, -SUFFIX.length);
+  input.dataset.s3uploadPolicy = lent.policy;
+  lent.end();
 }

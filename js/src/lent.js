@@ -121,7 +121,6 @@ export class Lent {
   say(text, wrong = false) {
     this.note.className = `s3upload__${wrong ? "error" : "note"}`;
     this.note.textContent = text;
-    if (wrong) this.note.focus();
   }
 }
 
@@ -150,6 +149,7 @@ function sayTrouble(all, validate) {
     const text = one.borrower.trouble(validate);
     if (text) {
       one.say(text, true);
+      one.note.focus();
       return true;
     }
   }

@@ -58,6 +58,15 @@ test("without an input of Django's it says what it needs", () => {
     assert.throws(() => serverOf(wrong), { name: "TypeError", message: /data-s3upload-policy/ });
 });
 
+test("an input outside of its form is refused: FilePond would not post with it", () => {
+  const { form, input } = page();
+  form.id = "the-form";
+  input.setAttribute("form", "the-form");
+  document.body.append(input);
+  assert.throws(() => serverOf(input), { name: "TypeError", message: /must stand in its form/ });
+  assert.equal(input.name, "docs");
+});
+
 test("it is the same for the same input, and leaves out what makes no sense", () => {
   const { input } = page();
   const made = serverOf(input);
@@ -176,15 +185,22 @@ test("a file that takes the place of another ends the upload of that", async () 
   assert.equal(hidden(form).length, 1);
 });
 
-test("a label of the site's own for errors stays", async () => {
-  const label = () => "Oh dear";
+test("the server's sentences stand below, until the file is removed or tried again", async () => {
   const { input } = page();
-  const pond = await create(input, { labelFileProcessingError: label });
-  assert.equal(pond.labelFileProcessingError, label);
-  const other = page();
-  const plain = await create(other.input);
-  assert.equal(plain.labelFileProcessingError({ body: "Too large." }), "Too large.");
-  assert.equal(plain.labelFileProcessingError({ body: "" }), "Error during upload");
+  const pond = await create(input);
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  const focused = document.activeElement;
+  await pond.addFiles([file("a"), file("b"), file("c")]);
+  await until(() => note().length === 3 * "a: Not allowed. ".length - 1);
+  assert.equal(document.activeElement, focused);
+  const named = (name) => pond.getFiles().find(({ filename }) => filename === name);
+  pond.removeFile(named("c"));
+  await until(() => !note().includes("c: "));
+  server.fault = () => undefined;
+  await pond.processFile(named("a"));
+  assert.equal(note(), "b: Not allowed.");
+  await pond.processFile(named("b"));
+  assert.equal(note(), "");
 });
 
 test("the submit waits for the uploads, and is made once, with its button", async () => {
@@ -285,6 +301,20 @@ test("a form that is come back to sends its files anew", async () => {
   window.dispatchEvent(Object.assign(new window.Event("pageshow"), { persisted: true }));
   await until(() => hidden(form).join() === "docs-s3upload=token 2 of again");
   assert.equal(server.uploads.size, 2, "the first is the form's");
+});
+
+test("an input that FilePond has given back is the page script's, and can be lent once more", async () => {
+  const { form, input } = page();
+  const pond = await create(input);
+  ponds.pop().destroy();
+  pond.restoreElement(input);
+  await rest();
+  assert.equal(input.name, "docs");
+  choose(input, file("a"));
+  await until(() => /Uploaded/.test(rows().join()));
+  assert.deepEqual(posted(form), ["docs-s3upload=token 1 of a"]);
+  await create(input);
+  await until(() => hidden(form).join() === "docs-s3upload=token 2 of a");
 });
 
 test("two forms with inputs of one name have their own", async () => {

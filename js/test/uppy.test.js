@@ -315,3 +315,23 @@ test("two of them in one form are held together", async () => {
   assert.deepEqual(posted(form).map((entry) => entry.replace(/ \d/, " n")).sort(), ["docs-s3upload=token n of a", "more-s3upload=token n of b"]);
   other.destroy();
 });
+
+test("a form that is come back to sends its files anew", async () => {
+  // As it is served: in here, the script and it share what they know of submits.
+  const { default: Served } = await import("../../s3upload/static/s3upload/uppy.js");
+  const { form, input, save } = page();
+  uppy = new Uppy6({ logger }).use(Served, { input });
+  add(file("again"));
+  await uppy.upload();
+  const seen = submits(form);
+  save.click();
+  save.click();
+  assert.equal(seen.length, 1, "a double click is one submit");
+  posted(form);
+  window.dispatchEvent(Object.assign(new window.Event("pageshow"), { persisted: true }));
+  assert.deepEqual(tokens(), []);
+  save.click();
+  await until(() => seen.length === 2);
+  assert.deepEqual(tokens(), ["token 2 of again"]);
+  assert.equal(server.count("abort/"), 0, "the first is the form's");
+});

@@ -477,7 +477,8 @@ def test_uppy_of_the_version_before(
           const { default: S3Upload } = await import("/static/s3upload/uppy.js");
           const input = document.querySelector("[name=files]");
           const uppy = new Uppy5({ autoProceed: true }).use(S3Upload, { input });
-          const chosen = Object.assign(document.createElement("input"), { type: "file", multiple: true, id: "chosen" });
+          const chosen = document.createElement("input");
+          Object.assign(chosen, { type: "file", multiple: true, id: "chosen" });
           chosen.onchange = () => uppy.addFiles([...chosen.files].map((data) => ({ name: data.name, data })));
           document.body.append(chosen);
           window.uppies = [uppy];

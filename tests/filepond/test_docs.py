@@ -196,7 +196,7 @@ def site(tmp_path: Path) -> Site:
     site = Site(PAGE, folder, {})
     site.run("-m", "django", "startproject", "mysite", ".")
     site.run("manage.py", "startapp", "people")
-    for name in ("settings", "urls", "models", "views", "page", "script"):
+    for name in ("settings", "urls", "models", "views", "form-page", "script"):
         site.write(f"filepond-{name}")
     with (folder / "mysite" / "settings.py").open("a") as settings:
         settings.write(SETTINGS)
