@@ -23,10 +23,13 @@ default_role = "any"
 nitpicky = True
 # Nothing is fetched while building, so there is nothing that names outside of this package could lead to.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(django|rest_framework|storages|collections|typing|concurrent|io)\..*"),
-    # Names as annotations have them: Django's and Python's, and three of ours that nobody has to know.
+    (r"py:.*", r"(django|rest_framework|storages|collections|typing|concurrent|io|os)\..*"),
+    # Names as annotations have them: Django's and Python's, and four of ours that nobody has to know.
     (r"py:(class|exc)", r"(HttpRequest|ImproperlyConfigured|PermissionDenied|ValidationError|Promise)"),
-    (r"py:(class|exc)", r"(datetime\.timedelta|Permission|Token|RequestUploads)"),
+    (
+        r"py:(class|exc)",
+        r"(datetime\.timedelta|Permission|Token|SignedText|RequestUploads|StoredUpload\.DoesNotExist)",
+    ),
 ]
 
 autodoc_member_order = "bysource"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +11,9 @@ import pytest
 
 from tests.servers.base import running
 from tests.servers.postgresql import Database
+from tests.site.following import Site, Text
 
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "docs" / "tutorial.rst").read_text(encoding="utf-8")
+PAGE = Text("tutorial")
 
 VISIT = Path(__file__).parent / "site" / "follow_tutorial.py"
 
@@ -28,63 +24,12 @@ def postgresql() -> Iterator[Database]:
         yield database
 
 
-def blocks() -> dict[str, tuple[str, str]]:
-    """Return the named blocks of the page: caption and code, by their names."""
-    found = re.findall(
-        r"^\.\. code-block:: \S+\n   :caption: (.*)\n   :name: (\S+)\n\n((?:   .*\n|\n)+)", TEXT, re.MULTILINE
-    )
-    return {name: (caption, textwrap.dedent(code)) for caption, name, code in found}
-
-
-def commands() -> list[str]:
-    """Return what the page has one type."""
-    found = re.findall(r"^\.\. code-block:: shell\n\n((?:   .*\n|\n)+)", TEXT, re.MULTILINE)
-    return [line.strip() for block in found for line in block.splitlines() if line.strip()]
-
-
-class Site:
-    """
-    The tutorial's site in a folder.
-
-    :param environ: further variables of its processes.
-    """
-
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        self.folder = folder
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "PYTEST"))}
-        self.environ = {**inherited, **environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
-
-    def run(self, *arguments: str) -> str:
-        """Run a Python process there, and return what it prints."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error::DeprecationWarning", *arguments],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def write(self, name: str, replacing: Callable[[str], str] = str) -> None:
-        """Put a block of the page where its caption says."""
-        caption, code = blocks()[name]
-        path, _comma, where = caption.partition(", ")
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        before = target.read_text() if where else ""
-        target.write_text(before + "\n" + replacing(code) if where else code)
-
-
 @pytest.fixture
 def follow(tmp_path: Path) -> Callable[..., Site]:
     """Follow the page up to "Run it", and further on to a store and a database."""
 
     def follow(store: Callable[[Site], None] | None = None, database: Database | None = None) -> Site:
-        site = Site(tmp_path, database.environ() if database else {})
+        site = Site(PAGE, tmp_path, database.environ() if database else {})
         site.run("-m", "django", "startproject", "mysite", ".")
         site.run("manage.py", "startapp", "library")
         for name in ("settings", "models", "urls", "views", "form", "list", "admin", "serializers", "script"):
@@ -121,7 +66,7 @@ def on_azure(store: Any) -> Callable[[Site], None]:
 
 
 def test_commands_are_those_that_the_test_runs() -> None:
-    assert [command for command in commands() if "pip" not in command] == [
+    assert [command for command in PAGE.commands() if "pip" not in command] == [
         "django-admin startproject mysite .",
         "python manage.py startapp library",
         "python manage.py makemigrations library",
@@ -135,7 +80,7 @@ def test_commands_are_those_that_the_test_runs() -> None:
 def test_every_block_is_used() -> None:
     used = {"settings", "models", "urls", "views", "form", "list", "admin", "serializers", "script", "s3", "azure"}
 
-    assert blocks().keys() == {f"tutorial-{name}" for name in used | {"postgresql"}}
+    assert PAGE.blocks().keys() == {f"tutorial-{name}" for name in used | {"postgresql"}}
 
 
 def visit(site: Site) -> None:

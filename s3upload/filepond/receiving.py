@@ -67,11 +67,11 @@ def name_in_header(value: str) -> str:
     """
     Return the name that the client has put into ``Upload-Name``, cleaned.
 
-    A header has bytes: a browser writes one for each character up to U+00FF, and has no others; other clients write
-    UTF-8, or percent-encode it, which pages for other names have to do as well.
+    A header has bytes: FilePond writes the UTF-8 of the name. Other clients percent-encode it, and what comes from
+    those has ASCII alone; else a ``%`` is one.
     """
-    with suppress(UnicodeDecodeError):
-        if "%" in value:
+    if value.isascii():
+        with suppress(UnicodeDecodeError):
             return clean_file_name(unquote(value, errors="strict"))
     with suppress(UnicodeDecodeError, UnicodeEncodeError):
         return clean_file_name(value.encode("latin-1").decode())

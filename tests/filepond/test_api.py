@@ -431,6 +431,16 @@ def test_data_that_is_gone(target: Storage) -> None:
     assert delete_stored_upload(stored.pk, delete_file=False) is True
 
 
+def test_data_that_can_not_be_read(folder: FileSystemStorage) -> None:
+    stored = store_upload(make_upload().pk, "a.txt")
+    # No file system takes such a name, whoever asks.
+    stored.name = "x" * 5000
+
+    with pytest.raises(OSError, match="too long") as raised:
+        get_stored_upload_file_data(stored)
+    assert not isinstance(raised.value, FileNotFoundError)
+
+
 def test_data_that_is_a_folder(folder: FileSystemStorage) -> None:
     stored = store_upload(make_upload().pk, "a.txt")
     os.remove(folder.path("a.txt"))

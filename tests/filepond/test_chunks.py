@@ -91,6 +91,9 @@ def test_two_files_at_the_same_time(place: Place, pond: FilePond) -> None:
         ("ü.txt", "ü.txt", "text/plain"),
         ("%C3%BC%20%F0%9F%98%80.txt", "ü \N{GRINNING FACE}.txt", "text/plain"),
         ("100%.txt", "100%.txt", "text/plain"),
+        # As FilePond writes it: the bytes of UTF-8.
+        ("100% \u00c3\u00bc.txt", "100% ü.txt", "text/plain"),
+        ("\u00d0\u00b8\u00d0\u00bc\u00d1\u008f.txt", "имя.txt", "text/plain"),
         ("%2e%2e%2fetc%2fpasswd", "passwd", "application/octet-stream"),
         ("a%0D%0Ab.html", "ab.html", "text/html"),
         ("", "", "application/octet-stream"),
