@@ -19,16 +19,19 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from s3upload import scopes
 from s3upload.backends.filesystem import FileSystemBackend
 from s3upload.conf import TOKEN_AGE
 from s3upload.exceptions import Forged, StoreUnavailable
-from s3upload.files import DirectUploadedFile
+from s3upload.files import DirectUploadedFile, RequestUploads
 from s3upload.middleware import S3UploadMiddleware, prepare
 from s3upload.owners import owner_of
 from s3upload.policy import field_identity
-from s3upload.tokens import MAX_LENGTH
+from s3upload.scopes import Keeper
+from s3upload.tokens import MAX_LENGTH, SignedText
 from tests.conftest import CallCount, FilesystemStore
 from tests.pages import PRESIGN, a_policy, a_token, kept, set_clock, use_unreachable_s3
+from tests.testapp import views
 from tests.testapp.forms import DocumentForm
 from tests.testapp.models import Document
 from tests.wire import Browser, Page
@@ -672,3 +675,48 @@ def test_files_are_ours_alone() -> None:
     request = RequestFactory().post("/", {"file-s3upload": a_token().sign()})
     S3UploadMiddleware(lambda request: HttpResponse(request.POST.get("x", "")))(request)
     assert isinstance(request.FILES["file"], DirectUploadedFile)
+
+
+# --- what is no token ---------------------------------------------------------------------------
+
+
+class Ids(Keeper):
+    """An app whose uploads are known by ids."""
+
+    def upload_of(
+        self, request: HttpRequest, uploads: RequestUploads, posted: SignedText, field: str
+    ) -> DirectUploadedFile | None:
+        return uploads.add(a_token(field=field), posted) if posted == "an id" else None
+
+
+@pytest.fixture
+def ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(scopes._keepers, "ids", Ids())
+
+
+@pytest.mark.usefixtures("ids")
+def test_app_knows_what_an_id_stands_for() -> None:
+    request = RequestFactory().post("/echo/", {"file-s3upload": "an id"})
+    prepare(request)
+
+    assert [file.name for file in request.FILES.getlist("file")] == [a_token().name]
+    assert not request.POST
+
+
+@pytest.mark.usefixtures("ids")
+def test_what_no_app_knows_is_forged(browser: Browser) -> None:
+    assert browser.post("/echo/", {"file-s3upload": "another id"}).status_code == 403
+
+
+@pytest.mark.parametrize("is_read_before", [False, True])
+def test_form_of_an_exempt_view_is_left_alone(
+    browser: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch, is_read_before: bool
+) -> None:
+    if is_read_before:
+        settings.MIDDLEWARE = ["tests.filepond.test_process.reads_forms", *settings.MIDDLEWARE]
+    monkeypatch.setattr(views.echo, "s3upload_exempt", True, raising=False)
+
+    answer = received(browser.post("/echo/", {"file-s3upload": "{}"}))
+
+    assert answer["post"]["file-s3upload"] == ["{}"]
+    assert answer["files"] == {}

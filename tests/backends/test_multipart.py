@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import itertools
 import logging
 import random
@@ -127,6 +128,45 @@ def test_parts_make_the_object(store: Any, backend: Backend, size: int) -> None:
     assert backend.stat(token.key).size == size
     if store.name != "filesystem":
         assert open_uploads(store) == []
+
+
+def test_parts_that_came_to_the_server_make_the_object(store: Any, backend: Backend) -> None:
+    body = noise(2 * PART + 345)
+    token = begun(backend, len(body))
+    parts = [
+        backend.put_part(
+            token, number, io.BytesIO(body[(number - 1) * PART : number * PART]), token.part_length(number)
+        )
+        for number in (1, 2, 3)
+    ]
+
+    assert [(part.number, part.size, part.etag) for part in backend.list_parts(token)] == [
+        (part.number, part.size, part.etag) for part in parts
+    ]
+    backend.complete(token, parts)
+    assert store.get(token.key) == body
+    assert backend.stat(token.key).content_type in (None, token.content_type)
+
+
+def test_part_that_came_to_the_server_replaces_the_one_before(store: Any, backend: Backend) -> None:
+    token = begun(backend)
+    backend.put_part(token, 1, io.BytesIO(b"other  bytes"), len(BODY))
+
+    part = backend.put_part(token, 1, io.BytesIO(BODY), len(BODY))
+
+    backend.complete(token, [part])
+    assert store.get(token.key) == BODY
+
+
+@pytest.mark.parametrize("store", ["filesystem", "ceph", "localstack"], indirect=True)
+def test_part_that_came_to_the_server_too_late(store: Any, backend: Backend) -> None:
+    token = begun(backend)
+    backend.abort(token)
+
+    with pytest.raises(UploadGone):
+        backend.put_part(token, 1, io.BytesIO(BODY), len(BODY))
+
+    assert leftovers(store) == nothing(store)
 
 
 def test_parts_can_be_sent_in_any_order_and_at_the_same_time(store: Any, backend: Backend) -> None:
