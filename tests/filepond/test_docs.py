@@ -12,6 +12,7 @@ import types
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -171,7 +172,11 @@ CSP = "{CSP}"
 STATICFILES_DIRS = [("filepond", BASE_DIR / "node_modules" / "filepond" / "dist")]
 MEDIA_ROOT = BASE_DIR / "media"
 S3UPLOAD_MAX_SIZE = 3_000_000
+S3UPLOAD_FILEPOND_FETCH = True
+S3UPLOAD_FILEPOND_FETCH_ALLOW = ["localhost"]
 """
+
+WITHOUT_PONDS = "for (const one of document.querySelectorAll('.filepond--root')) FilePond.destroy(one);\n"
 
 MIDDLEWARE = """
 from django.conf import settings
@@ -279,7 +284,7 @@ def test_each_verb_has_an_address_of_its_own(site: Site, chrome: Chrome, tmp_pat
         # Before a FilePond is made: its own server wins over the options of all.
         in_page(
             chrome,
-            "for (const one of document.querySelectorAll('.filepond--root')) FilePond.destroy(one);\n"
+            WITHOUT_PONDS
             + block("filepond-verbs")
             + block("filepond-chunks")
             + "FilePond.create(document.querySelector('input[type=file]'), { allowMinimumUploadDuration: false });",
@@ -291,7 +296,7 @@ def test_each_verb_has_an_address_of_its_own(site: Site, chrome: Chrome, tmp_pat
 
         in_page(
             chrome,
-            "for (const one of document.querySelectorAll('.filepond--root')) FilePond.destroy(one);\n"
+            WITHOUT_PONDS
             + block("filepond-files")
             + f"show(document.querySelector('input[type=file]'), '{stored_id}', '{temporary_id}');",
         )
@@ -302,6 +307,23 @@ def test_each_verb_has_an_address_of_its_own(site: Site, chrome: Chrome, tmp_pat
     log = (site.folder / "server.log").read_text()
     asked = set(re.findall(r'"([A-Z]+ /fp/\w*)', log))
     assert asked == {"POST /fp/process", "PATCH /fp/patch", "GET /fp/load", "GET /fp/restore", "DELETE /fp/revert"}
+
+
+@pytest.mark.browser
+def test_file_is_fetched_without_a_transfer_to_the_browser(site: Site, chrome: Chrome) -> None:
+    with site.serve() as address:
+        page = open_page(chrome, address)
+        fetched = f"http://localhost:{urlsplit(address).port}/static/people/ponds.js"
+        in_page(
+            chrome,
+            f"{WITHOUT_PONDS}{block('filepond-head')}"
+            f"FilePond.create(document.querySelector('input[type=file]')).addFile('{fetched}');",
+        )
+        page.wait_for(lambda: DONE in states(chrome).get("ponds.js", ""))
+        [upload_id] = [path.name for path in (site.folder / "filepond-temp-uploads").iterdir()]
+        assert chrome.evaluate("document.querySelector('.filepond--data input').value") == upload_id
+    assert in_shell(site, "TemporaryUpload.objects.get().upload_name") == "ponds.js"
+    assert "HEAD /fp/?fetch=" in (site.folder / "server.log").read_text()
 
 
 def in_page(chrome: Chrome, code: str) -> None:
