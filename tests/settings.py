@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-ROOT = Path(__file__).parent.parent
+ROOT = BASE_DIR = Path(__file__).parent.parent
 
 SECRET_KEY = "not a secret: the tests' own key, long enough for the system check"
 DEBUG = False

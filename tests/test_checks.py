@@ -147,6 +147,18 @@ WRONG = {
     "DUMMY": ["yes", 1, 0],
     "PUBLIC_ENDPOINT_URL": ["", "s3.example.org", "ftp://s3.example.org", 1],
     "METHOD": ["GET", "post", "MULTIPART", ["POST"]],
+    "FILEPOND_UPLOAD_TMP": ["", 1],
+    "FILEPOND_FILE_STORE_PATH": ["", 1],
+    "FILEPOND_STORAGE": ["", "nowhere", 1],
+    "FILEPOND_UPLOAD_STORAGE": ["nowhere", 1],
+    "FILEPOND_PERMISSION_CLASSES": [None, [], {"GET_LOAD": "rest_framework.permissions.AllowAny"}],
+    "FILEPOND_DELETE_UPLOAD_TMP_DIRS": [None, 1, "no"],
+    "FILEPOND_ALLOW_EXTERNAL_UPLOAD_DIR": [None, 1, "yes"],
+    "FILEPOND_FETCH": [None, 1, "yes"],
+    "FILEPOND_FETCH_ALLOW": [[1], [None]],
+    "FILEPOND_FETCH_MAX_SIZE": [0, -1, "5", 1.5, True, None],
+    "FILEPOND_FETCH_TIMEOUT": [0, -1, "5", True, None],
+    "FILEPOND_FETCH_REDIRECTS": [-1, "5", 1.5, True, None],
 }
 
 RIGHT = {
@@ -159,6 +171,18 @@ RIGHT = {
     "DUMMY": [None, True, False],
     "PUBLIC_ENDPOINT_URL": [None, "https://s3.example.org", "http://127.0.0.1:9000"],
     "METHOD": ["POST", "PUT", None],
+    "FILEPOND_UPLOAD_TMP": [None, "/srv/uploads", Path("/srv/uploads")],
+    "FILEPOND_FILE_STORE_PATH": [None, "/srv/stored", Path("/srv/stored")],
+    "FILEPOND_STORAGE": [None, "archive"],
+    "FILEPOND_UPLOAD_STORAGE": [None, "archive"],
+    "FILEPOND_PERMISSION_CLASSES": [{}, {"GET_LOAD": ["rest_framework.permissions.AllowAny"]}, {"GET_LOAD": ()}],
+    "FILEPOND_DELETE_UPLOAD_TMP_DIRS": [True, False],
+    "FILEPOND_ALLOW_EXTERNAL_UPLOAD_DIR": [True, False],
+    "FILEPOND_FETCH": [True, False],
+    "FILEPOND_FETCH_ALLOW": [(), ["files.internal", "10.1.0.0/16"], {"::1"}],
+    "FILEPOND_FETCH_MAX_SIZE": [1, 5 * 1024**3],
+    "FILEPOND_FETCH_TIMEOUT": [1, 0.5],
+    "FILEPOND_FETCH_REDIRECTS": [0, 5],
 }
 
 

@@ -189,6 +189,12 @@ BROKEN: dict[str, dict[str, Any]] = {
     "s3upload.E012": {"STORAGES": {"archive": on_r2(upload_method="POST")}},
     # A URLconf without the addresses of a registry.
     "s3upload_async_uploads.W001": {"ROOT_URLCONF": "django.contrib.auth.urls"},
+    "s3upload_filepond.E001": {"S3UPLOAD_FILEPOND_UPLOAD_TMP": "/srv/uploads", "BASE_DIR": "/srv/site"},
+    "s3upload_filepond.E002": {"S3UPLOAD_FILEPOND_PERMISSION_CLASSES": {"GET_RESTORED": []}},
+    "s3upload_filepond.E003": {
+        "S3UPLOAD_FILEPOND_PERMISSION_CLASSES": {"GET_LOAD": ["rest_framework.permissions.IsAuthentic"]}
+    },
+    "s3upload_filepond.E004": {"S3UPLOAD_FILEPOND_FETCH_ALLOW": ["http://files.internal"]},
 }
 
 

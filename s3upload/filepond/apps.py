@@ -13,10 +13,11 @@ class FilePondConfig(AppConfig):
 
     def ready(self) -> None:
         from .. import scopes
-        from . import keeper
+        from . import checks, keeper
         from .models import TemporaryUpload
         from .removing import remove_after_commit
 
+        checks.register()
         scopes.register(keeper.NAME, keeper.FilePondKeeper())
         # By a signal: a query set, a cascade and the admin don't call the model's own delete().
         post_delete.connect(remove_after_commit, sender=TemporaryUpload, dispatch_uid=f"{self.label}.remove")
