@@ -603,6 +603,73 @@ DEFENCES = tuple(
             "if request.method not in allowed:",
             "if False:",
         ),
+        # A user: FilePond's server
+        (
+            "tests/filepond/test_permissions.py::test_default_is_that_of_the_rest_framework",
+            "s3upload/filepond/views.py",
+            "            paths = api_settings.DEFAULT_PERMISSION_CLASSES\n",
+            "            paths = []\n",
+        ),
+        (
+            "tests/filepond/test_permissions.py::test_upload_is_of_who_made_it",
+            "s3upload/filepond/views.py",
+            "uploads.filter(pk=upload_id, owner__in=identities_of(request._request))",
+            "uploads.filter(pk=upload_id)",
+        ),
+        (
+            "tests/filepond/test_forms.py::test_id_of_nothing_of_the_visitors",
+            "s3upload/filepond/keeper.py",
+            "if found is None or found.owner not in identities_of(request):",
+            "if found is None:",
+        ),
+        (
+            "tests/filepond/test_permissions.py::test_page_of_another_site_is_refused",
+            "s3upload/filepond/views.py",
+            "            check_same_origin(request._request)\n",
+            "            pass\n",
+        ),
+        (
+            "tests/filepond/test_process.py::test_file_that_is_too_large_is_refused",
+            "s3upload/filepond/receiving.py",
+            "        check_size(self._receiver.received + len(raw_data))\n",
+            "",
+        ),
+        (
+            "tests/filepond/test_process.py::test_form_that_breaks_off_is_refused",
+            "s3upload/filepond/views.py",
+            "    if body.count != number_in(",
+            "    if False and body.count != number_in(",
+        ),
+        (
+            "tests/filepond/test_chunks.py::test_two_chunks_at_once",
+            "s3upload/filepond/receiving.py",
+            "filter(pk=upload.pk, offset=upload.offset, is_complete=False)",
+            "filter(pk=upload.pk)",
+        ),
+        (
+            "tests/filepond/test_chunks.py::test_other_chunk_in_place_of_the_last",
+            "s3upload/filepond/receiving.py",
+            "    if digest.hexdigest() != expected:",
+            "    if False:",
+        ),
+        (
+            "tests/filepond/test_load_and_fetch.py::test_page_is_not_shown_as_one",
+            "s3upload/filepond/serving.py",
+            'kind = "attachment" if is_page else "inline"',
+            'kind = "inline"',
+        ),
+        (
+            "tests/filepond/test_fetching.py::test_what_is_inside_is_not_connected_to",
+            "s3upload/filepond/fetching.py",
+            "if not all(map(allowed.may_reach, addresses)):",
+            "if False:",
+        ),
+        (
+            "tests/filepond/test_removing.py::test_folder_that_is_not_its_own_stays",
+            "s3upload/filepond/removing.py",
+            "has_folder = PurePosixPath(upload.folder).name == upload.upload_id",
+            "has_folder = True",
+        ),
         # Anybody: the dummy in production
         (
             "tests/attacks/test_malformed.py::test_dummy_is_not_there_in_production",
