@@ -218,7 +218,7 @@ def render(
 
 
 def _kept(widget: FileInput, name: str, attrs: dict[str, Any] | None, uploads: list[DirectUploadedFile]) -> SafeString:
-    return kept_inputs(name, uploads, {**widget.attrs, **(attrs or {})}.get("form")) if uploads else SafeString()
+    return kept_inputs(name, uploads, {**widget.attrs, **(attrs or {})}.get("form")) if uploads else SafeString("")
 
 
 def _in_one(attributes: dict[str, Any]) -> dict[str, Any]:

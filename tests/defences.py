@@ -631,7 +631,7 @@ DEFENCES = tuple(
         (
             "tests/filepond/test_process.py::test_file_that_is_too_large_is_refused",
             "s3upload/filepond/receiving.py",
-            "        check_size(self._receiver.received + len(raw_data))\n",
+            "        check_size(receiver.received + len(raw_data))\n",
             "",
         ),
         (

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 from django.core.files.uploadedfile import UploadedFile
@@ -220,9 +220,9 @@ class Handler(FileUploadHandler):
         self._receiver = self._start(field_name, file_name, content_type or "")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        assert self._receiver is not None
-        check_size(self._receiver.received + len(raw_data))
-        self._receiver.write(raw_data)
+        receiver = cast("Receiver", self._receiver)
+        check_size(receiver.received + len(raw_data))
+        receiver.write(raw_data)
 
     def file_complete(self, file_size: int) -> UploadedFile[Any]:
         return UploadedFile(BytesIO(), self.file_name, self.content_type, file_size)
