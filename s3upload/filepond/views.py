@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
@@ -55,6 +55,8 @@ from .receiving import (
 from .serving import response_for
 
 logger = logging.getLogger(__name__)
+
+_Upload = TypeVar("_Upload", TemporaryUpload, StoredUpload)
 
 FIELD = "fp_upload_field"
 """The entry by which a page may say which of a form's entries is the FilePond's."""
@@ -150,7 +152,7 @@ class PatchView(FilePondView):
     permissions: ClassVar[dict[str, str]] = {"PATCH": "PATCH_PATCH", "HEAD": "PATCH_PATCH"}
 
     def patch(self, request: Request, upload_id: str = "") -> HttpResponse:
-        upload = own_temporary(request, _id_of(request, upload_id))
+        upload = own(TemporaryUpload, request, _id_of(request, upload_id))
         headers = request.headers
         length = number_in(headers.get("Content-Length") or "0", "Content-Length")
         offset = number_in(headers.get("Upload-Offset"), "Upload-Offset")
@@ -161,7 +163,7 @@ class PatchView(FilePondView):
         return HttpResponse(status=204, headers={"Upload-Offset": str(arrived)})
 
     def head(self, request: Request, upload_id: str = "") -> HttpResponse:
-        upload = own_temporary(request, _id_of(request, upload_id))
+        upload = own(TemporaryUpload, request, _id_of(request, upload_id))
         return HttpResponse(headers={"Upload-Offset": str(upload.offset), "Upload-Length": str(upload.size)})
 
 
@@ -171,7 +173,7 @@ class RevertView(FilePondView):
     permissions: ClassVar[dict[str, str]] = {"DELETE": "DELETE_REVERT"}
 
     def delete(self, request: Request) -> HttpResponse:
-        own_temporary(request, _id_in_body(request._request)).delete()
+        own(TemporaryUpload, request, _id_in_body(request._request)).delete()
         return HttpResponse()
 
 
@@ -181,7 +183,7 @@ class RestoreView(FilePondView):
     permissions: ClassVar[dict[str, str]] = {"GET": "GET_RESTORE", "HEAD": "GET_RESTORE"}
 
     def get(self, request: Request, upload_id: str = "") -> HttpResponseBase:
-        upload = own_temporary(request, _id_of(request, upload_id))
+        upload = own(TemporaryUpload, request, _id_of(request, upload_id))
         if not upload.is_complete:
             raise NotThere
         return response_of(request, upload)
@@ -193,7 +195,7 @@ class LoadView(FilePondView):
     permissions: ClassVar[dict[str, str]] = {"GET": "GET_LOAD", "HEAD": "GET_LOAD"}
 
     def get(self, request: Request, upload_id: str = "") -> HttpResponseBase:
-        stored = own_stored(request, _id_of(request, upload_id))
+        stored = own(StoredUpload, request, _id_of(request, upload_id))
         try:
             return response_for(
                 request._request,
@@ -277,34 +279,20 @@ def response_of(request: Request, upload: TemporaryUpload) -> HttpResponseBase:
         raise NotThere from error
 
 
-def own_temporary(request: Request, upload_id: str) -> TemporaryUpload:
+def own(model: type[_Upload], request: Request, upload_id: str) -> _Upload:
     """
-    Return a temporary upload of who asks.
+    Return an upload of who asks.
 
+    :param model: :class:`~s3upload.filepond.models.TemporaryUpload` or
+        :class:`~s3upload.filepond.models.StoredUpload`.
     :raises NotThere: when there is none, or it is somebody else's.
     """
-    found = _own(TemporaryUpload.objects.all(), request, upload_id)
-    if not isinstance(found, TemporaryUpload):
+    uploads = model._default_manager
+    found: _Upload | None = None
+    if is_id(upload_id):
+        found = uploads.filter(pk=upload_id, owner__in=identities_of(request._request)).first()
+    if found is None:
         raise NotThere
-    return found
-
-
-def own_stored(request: Request, upload_id: str) -> StoredUpload:
-    """
-    Return a stored upload of who asks.
-
-    :raises NotThere: when there is none, or it is somebody else's.
-    """
-    found = _own(StoredUpload.objects.all(), request, upload_id)
-    if not isinstance(found, StoredUpload):
-        raise NotThere
-    return found
-
-
-def _own(uploads: models.QuerySet[Any], request: Request, upload_id: str) -> models.Model | None:
-    if not is_id(upload_id):
-        return None
-    found: models.Model | None = uploads.filter(pk=upload_id, owner__in=identities_of(request._request)).first()
     return found
 
 
