@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from typing import Any
 
@@ -128,12 +129,52 @@ def test_two_files_are_refused(place: Place, pond: FilePond) -> None:
     assert place.is_empty
 
 
-@pytest.mark.parametrize("metadata", ["{", "[" * 100_000, "no json"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{",
+        "[" * 100_000,
+        "no json",
+        "NaN",
+        '{"a": -Infinity}',
+        "1e400",
+        r'"\u0000"',
+        r'{"a\\\u0000": 1}',
+        r'"\ud800"',
+    ],
+)
 def test_metadata_that_is_no_json_is_refused(place: Place, pond: FilePond, metadata: str) -> None:
     refusal(pond.client.post("/fp/process/", {"filepond": [metadata, SimpleUploadedFile("a.txt", BODY)]}))
 
     assert not TemporaryUpload.objects.exists()
     assert place.is_empty
+
+
+@pytest.mark.parametrize("metadata", [r'"\\u0000"', r'"\ud83d\ude00"', "1e300", "1" * 1000])
+def test_metadata_that_looks_odd_is_kept(in_folder: Place, pond: FilePond, metadata: str) -> None:
+    response = pond.client.post("/fp/process/", {"filepond": [metadata, SimpleUploadedFile("a.txt", BODY)]})
+
+    assert TemporaryUpload.objects.get(pk=said(response)).metadata == json.loads(metadata)
+
+
+def test_field_with_nul_is_refused(place: Place, pond: FilePond) -> None:
+    """PostgreSQL keeps no such text."""
+    pond.field = "file\0pond"
+
+    refusal(pond.process())
+    refusal(pond.begin(12))
+
+    assert not TemporaryUpload.objects.exists()
+    assert place.is_empty
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "rot13", "idna", "undefined"])
+def test_form_is_read_as_browsers_write_it(in_folder: Place, pond: FilePond, charset: str) -> None:
+    form = encode_multipart(BOUNDARY, {r"\ud800": SimpleUploadedFile("a.txt", BODY)})
+
+    upload_id = said(pond.client.generic("POST", "/fp/process/", form, f"{MULTIPART_CONTENT}; charset={charset}"))
+
+    assert TemporaryUpload.objects.get(pk=upload_id).field == r"\ud800"
 
 
 def test_file_that_is_too_large_is_refused(place: Place, pond: FilePond, settings: Any) -> None:
