@@ -369,8 +369,10 @@ def _parse(request: HttpRequest, handler: Handler) -> None:
     request._stream = cast("Any", body)
     request.upload_handlers = [handler]
     _ = request.POST
+    # Middleware may have read the body as a whole: then the form was parsed from that.
+    count = len(request.body) if hasattr(request, "_body") else body.count
     # Django takes a form that breaks off for one that has ended.
-    if body.count != number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length"):
+    if count != number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length"):
         raise BadUpload(CUT)
 
 

@@ -231,6 +231,23 @@ def reads_forms(get_response: Any) -> Any:
     return middleware
 
 
+def test_body_that_middleware_has_read_already(place: Place, pond: FilePond, settings: Any) -> None:
+    settings.MIDDLEWARE = ["tests.filepond.test_process.reads_bodies", *settings.MIDDLEWARE]
+
+    assert content_of(said(pond.process())) == BODY
+    upload_id = pond.send(BODY, 5)
+    assert content_of(upload_id) == BODY
+    assert pond.revert(upload_id).status_code == 200
+
+
+def reads_bodies(get_response: Any) -> Any:
+    def middleware(request: Any) -> Any:
+        _ = request.body
+        return get_response(request)
+
+    return middleware
+
+
 def test_all_verbs_at_one_address(place: Place, pond: FilePond) -> None:
     """As the client asks when it is told ``server: "/fp/"``."""
     client = pond.client
