@@ -159,10 +159,9 @@ class SpoolingReceiver(Receiver):
         pass  # what waits is known by its name, which the row has
 
     def _save(self, name: str, content: IO[bytes], size: int) -> str:
+        # Of no type: storages may pack what has the type of a text, and tell the size of that.
         file = File(content, name)
         file.size = size
-        # Storages that keep a type ask the file for it.
-        file.content_type = self.upload.content_type  # type: ignore[attr-defined]
         content.seek(0)
         saved = self.storage.save(name, file)
         self._saved.append(saved)
