@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +13,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from s3upload.exceptions import StoreUnavailable
 from s3upload.filepond.models import TemporaryUpload, is_id
+from s3upload.filepond.receiving import receiving
 from tests.filepond.conftest import BODY, EVERYWHERE, FilePond, Place, body_of, content_of, random_bytes, refusal, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -184,6 +189,40 @@ def test_file_that_is_too_large_is_refused(place: Place, pond: FilePond, setting
 
     assert place.is_empty
     assert len(content_of(said(pond.process(random_bytes(6 * MIB))))) == 6 * MIB
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file gets larger than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_disk_that_is_full(place: Place, pond: FilePond) -> None:
+    body = random_bytes(4 * MIB)
+    upload_id = said(pond.begin(len(body)))
+
+    with full_disk(2 * MIB + 100):
+        assert "could not be reached" in refusal(pond.process(body), 503)
+        assert "could not be reached" in refusal(pond.patch(upload_id, 0, body), 503)
+
+    assert place.is_empty
+    assert pond.offset(upload_id) == 0
+    assert pond.patch(upload_id, 0, body).status_code == 204
+
+
+def test_disk_that_is_full_while_bytes_wait(in_folder: Place, pond: FilePond) -> None:
+    upload = TemporaryUpload.objects.get(pk=said(pond.begin(MIB)))
+
+    with full_disk(50), pytest.raises(StoreUnavailable), receiving(upload) as receiver:
+        receiver.write(b"x" * 100)
+        receiver.write(b"x" * 65536)
+
+    assert in_folder.is_empty
 
 
 def test_form_that_breaks_off_is_refused(place: Place, pond: FilePond) -> None:
