@@ -161,6 +161,7 @@ class PatchView(FilePondView):
         if "Upload-Length" in headers and number_in(headers["Upload-Length"], "Upload-Length") != upload.size:
             raise BadUpload(_("The file has another length than was announced."))
         name = name_in_header(headers.get("Upload-Name", ""))
+        check_place(upload)
         arrived = receive_chunk(upload, offset, length, name, request._request)
         return HttpResponse(status=204, headers={"Upload-Offset": str(arrived)})
 
@@ -267,8 +268,9 @@ def response_of(request: Request, upload: TemporaryUpload) -> HttpResponseBase:
     """
     Return the file of a temporary upload.
 
-    :raises NotThere: when somebody has moved it away.
+    :raises NotThere: when somebody has moved it away, or the site has given up its storage.
     """
+    check_place(upload)
     try:
         return response_for(
             request._request,
@@ -291,6 +293,18 @@ def own_temporary(request: Request, upload_id: str) -> TemporaryUpload:
     if not isinstance(found, TemporaryUpload):
         raise NotThere
     return found
+
+
+def check_place(upload: TemporaryUpload) -> None:
+    """
+    Check that the site still has the storage that an upload was sent to.
+
+    :raises NotThere: when it has not.
+    """
+    try:
+        _ = upload.place
+    except LookupError as error:
+        raise NotThere from error
 
 
 def own_stored(request: Request, upload_id: str) -> StoredUpload:

@@ -359,3 +359,16 @@ def test_what_is_under_way_can_not_be_restored(place: Place, pond: FilePond) -> 
     pond.patch(upload_id, 0, BODY[:5])
 
     assert refusal(pond.restore(upload_id), 404)
+
+
+def test_storage_that_the_site_has_given_up(in_memory: Place, pond: FilePond, settings: Any, tmp_path: Path) -> None:
+    whole, begun = said(pond.process()), said(pond.begin(12))
+    settings.BASE_DIR = tmp_path
+    settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = None
+    settings.STORAGES = {alias: one for alias, one in settings.STORAGES.items() if alias != "archive"}
+
+    assert refusal(pond.restore(whole), 404)
+    assert refusal(pond.patch(begun, 0, BODY), 404)
+
+    assert pond.revert(whole).status_code == pond.revert(begun).status_code == 200
+    assert not TemporaryUpload.objects.exists()

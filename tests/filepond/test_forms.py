@@ -79,7 +79,9 @@ def test_bucket_copies_what_it_has(in_ceph: Place, ceph_store: S3Store, pond: Fi
 
 
 @pytest.mark.parametrize("size", [5000, 11 * MIB])
-def test_bucket_that_packs_texts(in_ceph: Place, ceph_store: S3Store, pond: FilePond, settings: Any, size: int) -> None:
+def test_bucket_that_packs_texts(
+    in_ceph: Place, ceph_store: S3Store, pond: FilePond, settings: Any, size: int
+) -> None:
     """What waits there is as it came; what is saved there is packed, as all that is saved there."""
     default = {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {**ceph_store.options, "gzip": True}}
     settings.STORAGES = storages_with(settings, default=default)

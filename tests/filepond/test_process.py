@@ -218,9 +218,13 @@ def test_disk_that_is_full(place: Place, pond: FilePond) -> None:
 def test_disk_that_is_full_while_bytes_wait(in_folder: Place, pond: FilePond) -> None:
     upload = TemporaryUpload.objects.get(pk=said(pond.begin(MIB)))
 
-    with full_disk(50), pytest.raises(StoreUnavailable), receiving(upload) as receiver:
-        receiver.write(b"x" * 100)
-        receiver.write(b"x" * 65536)
+    def send() -> None:
+        with receiving(upload) as receiver:
+            receiver.write(b"x" * 100)
+            receiver.write(b"x" * 65536)
+
+    with full_disk(50), pytest.raises(StoreUnavailable):
+        send()
 
     assert in_folder.is_empty
 
