@@ -136,9 +136,12 @@ class FolderReceiver(Receiver):
             with suppress(OSError):
                 self._file.close()
         self._remove()
-        if not self.upload.offset:
-            with suppress(OSError):  # it is not empty
-                os.rmdir(os.path.dirname(self._path))
+        if self.upload._state.adding:
+            # The row could not be written: nobody will ask for the file.
+            with suppress(FileNotFoundError):
+                os.remove(self._path)
+        with suppress(OSError):  # it is not empty
+            os.rmdir(os.path.dirname(self._path))
 
     def _remove(self) -> None:
         with suppress(FileNotFoundError):

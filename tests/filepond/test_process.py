@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DatabaseError
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from s3upload.exceptions import StoreUnavailable
@@ -189,6 +190,18 @@ def test_file_that_is_too_large_is_refused(place: Place, pond: FilePond, setting
 
     assert place.is_empty
     assert len(content_of(said(pond.process(random_bytes(6 * MIB))))) == 6 * MIB
+
+
+@pytest.mark.parametrize("size", [12, 11 * MIB])
+def test_row_that_can_not_be_written(place: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    def save(*args: Any, **options: Any) -> None:
+        raise DatabaseError("the database is gone")
+
+    monkeypatch.setattr(TemporaryUpload, "save", save)
+    with pytest.raises(DatabaseError):
+        pond.process(random_bytes(size))
+
+    assert place.is_empty
 
 
 @contextmanager
