@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
-from django.db import router
+from django.db import router, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -46,17 +48,26 @@ class FilePondKeeper(Keeper):
         using = router.db_for_write(TemporaryUpload)
         before = timezone.now() - age
         old = TemporaryUpload.objects.using(using).filter(changed__lt=before)
-        count = old.count()
         left = list(self._strays(before))
-        if not dry_run:
-            for upload in old.iterator(chunk_size=100):
-                upload.delete()
+        if dry_run:
+            count = old.count()
+        else:
+            count = sum(map(partial(self._remove, old, using), old.values_list("pk", flat=True).iterator()))
             for stray in left:
                 remove_all(stray)
         done = "would be removed" if dry_run else "removed"
         uploads = f"{count} temporary upload{'' if count == 1 else 's'}"
         folders = f"{len(left)} folder{'' if len(left) == 1 else 's'} without one"
         return f"FilePond: {uploads} and {folders} {done}"
+
+    @staticmethod
+    def _remove(old: QuerySet[TemporaryUpload], using: str, upload_id: str) -> bool:
+        with transaction.atomic(using=using):
+            # Somebody may have gone on with it since it was found.
+            upload = old.select_for_update().filter(pk=upload_id).first()
+            if upload is not None:
+                upload.delete()
+        return upload is not None
 
     @staticmethod
     def _strays(before: datetime) -> Iterator[TemporaryUpload]:

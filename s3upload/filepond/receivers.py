@@ -25,9 +25,9 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from ..backends import backend_for
 from ..backends.base import Backend, Part
-from ..backends.filesystem import translated_errors
 from ..exceptions import UnusableUpload, UploadChanged, UploadGone
 from ..parts import MIB
+from .files import translated_errors
 from .models import TemporaryUpload, new_id
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Receiver(ABC):
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
         self.received += len(data)
-        self._take(data)
+        with translated_errors():
+            self._take(data)
 
     @property
     def ends(self) -> bool:
@@ -97,8 +98,7 @@ class FolderReceiver(Receiver):
         self._file: IO[bytes] | None = None
 
     def _take(self, data: bytes) -> None:
-        with translated_errors():
-            self._open().write(data)
+        self._open().write(data)
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
@@ -132,11 +132,16 @@ class FolderReceiver(Receiver):
 
     def discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # What a full disk has not taken is written once more when it is closed.
+            with suppress(OSError):
+                self._file.close()
         self._remove()
-        if not self.upload.offset:
-            with suppress(OSError):  # it is not empty
-                os.rmdir(os.path.dirname(self._path))
+        if self.upload._state.adding:
+            # The row could not be written: nobody will ask for the file.
+            with suppress(FileNotFoundError):
+                os.remove(self._path)
+        with suppress(OSError):  # it is not empty
+            os.rmdir(os.path.dirname(self._path))
 
     def _remove(self) -> None:
         with suppress(FileNotFoundError):
@@ -159,18 +164,20 @@ class SpoolingReceiver(Receiver):
         pass  # what waits is known by its name, which the row has
 
     def _save(self, name: str, content: IO[bytes], size: int) -> str:
+        # Of no type: storages may pack what has the type of a text, and tell the size of that.
         file = File(content, name)
         file.size = size
-        # Storages that keep a type ask the file for it.
-        file.content_type = self.upload.content_type  # type: ignore[attr-defined]
-        content.seek(0)
-        saved = self.storage.save(name, file)
+        with translated_errors():
+            content.seek(0)
+            saved = self.storage.save(name, file)
         self._saved.append(saved)
         return saved
 
     def discard(self) -> None:
-        self._spool.close()
         self._delete(self._saved)
+        # What a full disk has not taken is written once more when it is closed.
+        with suppress(OSError):
+            self._spool.close()
 
     def _delete(self, names: list[str]) -> None:
         for name in names:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, TypeVar, cast
@@ -60,6 +61,9 @@ _Upload = TypeVar("_Upload", TemporaryUpload, StoredUpload)
 
 FIELD = "fp_upload_field"
 """The entry by which a page may say which of a form's entries is the FilePond's."""
+
+# In JSON, and no backslash before it that would make it the text of these six characters.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class FilePondView(APIView):
@@ -159,6 +163,7 @@ class PatchView(FilePondView):
         if "Upload-Length" in headers and number_in(headers["Upload-Length"], "Upload-Length") != upload.size:
             raise BadUpload(_("The file has another length than was announced."))
         name = name_in_header(headers.get("Upload-Name", ""))
+        check_place(upload)
         arrived = receive_chunk(upload, offset, length, name, request._request)
         return HttpResponse(status=204, headers={"Upload-Offset": str(arrived)})
 
@@ -265,8 +270,9 @@ def response_of(request: Request, upload: TemporaryUpload) -> HttpResponseBase:
     """
     Return the file of a temporary upload.
 
-    :raises NotThere: when somebody has moved it away.
+    :raises NotThere: when somebody has moved it away, or the site has given up its storage.
     """
+    check_place(upload)
     try:
         return response_for(
             request._request,
@@ -294,6 +300,18 @@ def own(model: type[_Upload], request: Request, upload_id: str) -> _Upload:
     if found is None:
         raise NotThere
     return found
+
+
+def check_place(upload: TemporaryUpload) -> None:
+    """
+    Check that the site still has the storage that an upload was sent to.
+
+    :raises NotThere: when it has not.
+    """
+    try:
+        _ = upload.place
+    except LookupError as error:
+        raise NotThere from error
 
 
 def text(content: str, status: int = 200) -> HttpResponse:
@@ -347,12 +365,16 @@ def _parse(request: HttpRequest, handler: Handler) -> None:
         # Middleware has looked already: the file is where Django puts one.
         _hand_over(request, handler)
         return
+    # Browsers write forms in UTF-8; by other encodings that a header can name, texts come about that are none.
+    request.encoding = "utf-8"
     body = _Counted(request._stream)
     request._stream = cast("Any", body)
     request.upload_handlers = [handler]
     _ = request.POST
+    # Middleware may have read the body as a whole: then the form was parsed from that.
+    count = len(request.body) if hasattr(request, "_body") else body.count
     # Django takes a form that breaks off for one that has ended.
-    if body.count != number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length"):
+    if count != number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length"):
         raise BadUpload(CUT)
 
 
@@ -371,7 +393,7 @@ def _receive(request: HttpRequest, upload: TemporaryUpload) -> None:
         receivers: list[Receiver] = []
 
         def start(field: str, name: str, content_type: str) -> Receiver:
-            upload.field = field[:255]
+            upload.field = _field(field)
             upload.upload_name = clean_file_name(name)
             # No more than that; a form that does not say it is none.
             upload.size = number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length")
@@ -391,9 +413,16 @@ def _announce(request: HttpRequest, upload: TemporaryUpload) -> None:
         raise BadUpload(_("A file that comes in chunks is announced without its bytes."))
 
     _parse(request, Handler(refuse))
-    upload.field = (request.POST.get(FIELD) or next(iter(request.POST), ""))[:255]
+    upload.field = _field(request.POST.get(FIELD) or next(iter(request.POST), ""))
     upload.metadata = _metadata(request, upload.field)
     begin_chunked(upload)
+
+
+def _field(name: str) -> str:
+    # Not every database can keep it, and no page has it.
+    if "\0" in name:
+        raise Malformed
+    return name[:255]
 
 
 def _metadata(request: HttpRequest, field: str) -> Any:
@@ -401,6 +430,11 @@ def _metadata(request: HttpRequest, field: str) -> Any:
     if not entry:
         return None
     try:
-        return json.loads(entry)
+        metadata = json.loads(entry)
+        # Python takes more for JSON than databases do: NaN, numbers that are too large, halves of characters.
+        written = json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+        if _NUL.search(written):
+            raise ValueError("a NUL, which PostgreSQL does not keep")
     except (ValueError, RecursionError) as error:
         raise BadUpload(_("The metadata of the file could not be understood.")) from error
+    return metadata

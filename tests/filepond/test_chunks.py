@@ -11,6 +11,8 @@ import pytest
 from django.db import connections
 
 from s3upload.filepond.models import TemporaryUpload, is_id
+from tests.conftest import S3Store
+from tests.faults.conftest import unfinished, use_line
 from tests.filepond.conftest import (
     BODY,
     CHUNK,
@@ -23,6 +25,7 @@ from tests.filepond.conftest import (
     refusal,
     said,
 )
+from tests.proxy import Answer, Proxy, is_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -279,6 +282,28 @@ def test_last_answer_that_could_not_be_written_down(in_ceph: Place, pond: FilePo
     assert content_of(upload_id) == body
 
 
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
+def test_store_that_refuses_for_a_while(bucket: S3Store, pond: FilePond, settings: Any, operation: str) -> None:
+    settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
+    refusing = Answer(is_call(operation), 1, status=403, body=b"<Error><Code>AccessDenied</Code></Error>")
+    body = random_bytes(LONG)
+    upload_id = said(pond.begin(LONG))
+
+    with Proxy(bucket.account.endpoint_url) as line:
+        use_line(settings, bucket, line)
+        line.add(refusing)
+        for offset in range(0, LONG, CHUNK):
+            response = pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+            if response.status_code != 204:
+                assert "could not be reached" in refusal(response, 503)
+                assert pond.offset(upload_id) == offset
+                assert pond.patch(upload_id, offset, body[offset : offset + CHUNK]).status_code == 204
+        assert len(refusing.requests) == 1
+        assert content_of(upload_id) == body
+    assert len(bucket.keys()) == 1
+    assert not unfinished(bucket)
+
+
 # Not in Django's own memory: two threads can't make folders there at the same time.
 @pytest.mark.parametrize("place", ["in_folder", "in_ceph"], indirect=True)
 def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
@@ -339,3 +364,16 @@ def test_what_is_under_way_can_not_be_restored(place: Place, pond: FilePond) -> 
     pond.patch(upload_id, 0, BODY[:5])
 
     assert refusal(pond.restore(upload_id), 404)
+
+
+def test_storage_that_the_site_has_given_up(in_memory: Place, pond: FilePond, settings: Any, tmp_path: Path) -> None:
+    whole, begun = said(pond.process()), said(pond.begin(12))
+    settings.BASE_DIR = tmp_path
+    settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = None
+    settings.STORAGES = {alias: one for alias, one in settings.STORAGES.items() if alias != "archive"}
+
+    assert refusal(pond.restore(whole), 404)
+    assert refusal(pond.patch(begun, 0, BODY), 404)
+
+    assert pond.revert(whole).status_code == pond.revert(begun).status_code == 200
+    assert not TemporaryUpload.objects.exists()

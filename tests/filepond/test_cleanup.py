@@ -6,11 +6,13 @@ import os
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from s3upload.filepond.keeper import FilePondKeeper
 from s3upload.filepond.models import TemporaryUpload
 from tests.filepond.conftest import BODY, CHUNK, EVERYWHERE, FilePond, Place, content_of, random_bytes, said
 
@@ -64,6 +66,25 @@ def test_what_is_still_sent_is_young(place: Place, pond: FilePond) -> None:
     clean_up()
 
     assert pond.offset(half) == 5
+
+
+def test_what_is_gone_on_with_during_the_clean_up_stays(
+    place: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half, other = said(pond.begin(12)), said(pond.begin(12))
+    pond.patch(half, 0, BODY[:5])
+    make_old(half, other)
+    remove = FilePondKeeper._remove
+
+    def go_on_and_remove(*args: Any) -> bool:
+        pond.patch(half, 5, BODY[5:])
+        return remove(*args)
+
+    monkeypatch.setattr(FilePondKeeper, "_remove", staticmethod(go_on_and_remove))
+    assert "FilePond: 1 temporary upload and 0 folders without one removed" in clean_up()
+
+    assert content_of(half) == BODY
+    assert not TemporaryUpload.objects.filter(pk=other).exists()
 
 
 def test_folder_of_no_upload_goes(in_folder: Place, pond: FilePond) -> None:

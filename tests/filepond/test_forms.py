@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from django.test import Client
 
 from s3upload.filepond.models import TemporaryUpload
-from tests.conftest import FilesystemStore, S3Store
-from tests.filepond.conftest import BODY, FilePond, Place, content_of, random_bytes, refusal, said
+from tests.conftest import FilesystemStore, S3Store, storages_with
+from tests.filepond.conftest import BODY, CHUNK, FilePond, Place, body_of, content_of, random_bytes, refusal, said
 from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +76,30 @@ def test_bucket_copies_what_it_has(in_ceph: Place, ceph_store: S3Store, pond: Fi
 
     assert call_count["CopyObject"] == 1
     assert call_count.keys() <= {"HeadObject", "CopyObject", "DeleteObjects", "ListObjects"}
+
+
+@pytest.mark.parametrize("size", [5000, 11 * MIB])
+def test_bucket_that_packs_texts(
+    in_ceph: Place, ceph_store: S3Store, pond: FilePond, settings: Any, size: int
+) -> None:
+    """What waits there is as it came; what is saved there is packed, as all that is saved there."""
+    default = {"BACKEND": "s3upload.storage.S3UploadStorage", "OPTIONS": {**ceph_store.options, "gzip": True}}
+    settings.STORAGES = storages_with(settings, default=default)
+    body = b"p { color: red }\n" * (size // 17)
+    sent = [said(pond.process(body, name="a.css")), said(pond.begin(len(body)))]
+    for offset in range(0, len(body), CHUNK):
+        pond.patch(sent[1], offset, body[offset : offset + CHUNK], **{"Upload-Name": "a.css"})
+
+    for upload_id in sent:
+        assert body_of(pond.restore(upload_id)) == body
+        post(pond, upload_id)
+
+    assert Document.objects.count() == 2
+    for document in Document.objects.all():
+        head = ceph_store.head(document.file.name)
+        assert (head["ContentType"], head["ContentEncoding"]) == ("text/css", "gzip")
+        # Not by the storage, which leaves a file open when it unpacks.
+        assert gzip.decompress(ceph_store.get(document.file.name)) == body
 
 
 def test_form_with_an_error_keeps_the_upload(in_folder: Place, target: Any, pond: FilePond) -> None:

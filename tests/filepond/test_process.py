@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DatabaseError
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from s3upload.exceptions import StoreUnavailable
 from s3upload.filepond.models import TemporaryUpload, is_id
+from s3upload.filepond.receiving import receiving
 from tests.filepond.conftest import BODY, EVERYWHERE, FilePond, Place, body_of, content_of, random_bytes, refusal, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,12 +135,52 @@ def test_two_files_are_refused(place: Place, pond: FilePond) -> None:
     assert place.is_empty
 
 
-@pytest.mark.parametrize("metadata", ["{", "[" * 100_000, "no json"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{",
+        "[" * 100_000,
+        "no json",
+        "NaN",
+        '{"a": -Infinity}',
+        "1e400",
+        r'"\u0000"',
+        r'{"a\\\u0000": 1}',
+        r'"\ud800"',
+    ],
+)
 def test_metadata_that_is_no_json_is_refused(place: Place, pond: FilePond, metadata: str) -> None:
     refusal(pond.client.post("/fp/process/", {"filepond": [metadata, SimpleUploadedFile("a.txt", BODY)]}))
 
     assert not TemporaryUpload.objects.exists()
     assert place.is_empty
+
+
+@pytest.mark.parametrize("metadata", [r'"\\u0000"', r'"\ud83d\ude00"', "1e300", "1" * 1000])
+def test_metadata_that_looks_odd_is_kept(in_folder: Place, pond: FilePond, metadata: str) -> None:
+    response = pond.client.post("/fp/process/", {"filepond": [metadata, SimpleUploadedFile("a.txt", BODY)]})
+
+    assert TemporaryUpload.objects.get(pk=said(response)).metadata == json.loads(metadata)
+
+
+def test_field_with_nul_is_refused(place: Place, pond: FilePond) -> None:
+    """PostgreSQL keeps no such text."""
+    pond.field = "file\0pond"
+
+    refusal(pond.process())
+    refusal(pond.begin(12))
+
+    assert not TemporaryUpload.objects.exists()
+    assert place.is_empty
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "rot13", "idna", "undefined"])
+def test_form_is_read_as_browsers_write_it(in_folder: Place, pond: FilePond, charset: str) -> None:
+    form = encode_multipart(BOUNDARY, {r"\ud800": SimpleUploadedFile("a.txt", BODY)})
+
+    upload_id = said(pond.client.generic("POST", "/fp/process/", form, f"{MULTIPART_CONTENT}; charset={charset}"))
+
+    assert TemporaryUpload.objects.get(pk=upload_id).field == r"\ud800"
 
 
 def test_file_that_is_too_large_is_refused(place: Place, pond: FilePond, settings: Any) -> None:
@@ -143,6 +190,56 @@ def test_file_that_is_too_large_is_refused(place: Place, pond: FilePond, setting
 
     assert place.is_empty
     assert len(content_of(said(pond.process(random_bytes(6 * MIB))))) == 6 * MIB
+
+
+@pytest.mark.parametrize("size", [12, 11 * MIB])
+def test_row_that_can_not_be_written(place: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    def save(*args: Any, **options: Any) -> None:
+        raise DatabaseError("the database is gone")
+
+    monkeypatch.setattr(TemporaryUpload, "save", save)
+    with pytest.raises(DatabaseError):
+        pond.process(random_bytes(size))
+
+    assert place.is_empty
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file gets larger than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_disk_that_is_full(place: Place, pond: FilePond) -> None:
+    body = random_bytes(4 * MIB)
+    upload_id = said(pond.begin(len(body)))
+
+    with full_disk(2 * MIB + 100):
+        assert "could not be reached" in refusal(pond.process(body), 503)
+        assert "could not be reached" in refusal(pond.patch(upload_id, 0, body), 503)
+
+    assert place.is_empty
+    assert pond.offset(upload_id) == 0
+    assert pond.patch(upload_id, 0, body).status_code == 204
+
+
+def test_disk_that_is_full_while_bytes_wait(in_folder: Place, pond: FilePond) -> None:
+    upload = TemporaryUpload.objects.get(pk=said(pond.begin(MIB)))
+
+    def send() -> None:
+        with receiving(upload) as receiver:
+            receiver.write(b"x" * 100)
+            receiver.write(b"x" * 65536)
+
+    with full_disk(50), pytest.raises(StoreUnavailable):
+        send()
+
+    assert in_folder.is_empty
 
 
 def test_form_that_breaks_off_is_refused(place: Place, pond: FilePond) -> None:
@@ -185,6 +282,23 @@ def test_form_that_middleware_has_read_already(in_folder: Place, pond: FilePond,
 def reads_forms(get_response: Any) -> Any:
     def middleware(request: Any) -> Any:
         _ = request.POST
+        return get_response(request)
+
+    return middleware
+
+
+def test_body_that_middleware_has_read_already(place: Place, pond: FilePond, settings: Any) -> None:
+    settings.MIDDLEWARE = ["tests.filepond.test_process.reads_bodies", *settings.MIDDLEWARE]
+
+    assert content_of(said(pond.process())) == BODY
+    upload_id = pond.send(BODY, 5)
+    assert content_of(upload_id) == BODY
+    assert pond.revert(upload_id).status_code == 200
+
+
+def reads_bodies(get_response: Any) -> Any:
+    def middleware(request: Any) -> Any:
+        _ = request.body
         return get_response(request)
 
     return middleware
