@@ -261,7 +261,8 @@ def check_same_origin(request: HttpRequest) -> None:
     # No page of another site may have the visitor's cookies used here. Of the headers that no script can set,
     # Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) says it best; it is missing without TLS.
     site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
+    # A request that only asks has no Origin.
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
     if site is not None:
         same = site == "same-origin"
     elif origin is not None:

@@ -88,11 +88,6 @@ class Allowed:
         return any(address in network for network in self.networks)
 
 
-def is_public(address: Address) -> bool:
-    """Return whether an address is one of the internet, and so are all that it stands for."""
-    return all(map(_is_global, reached_by(address)))
-
-
 def reached_by(address: Address) -> tuple[Address, ...]:
     """
     Return where what is sent to an address can arrive.

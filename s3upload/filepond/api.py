@@ -8,24 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import router, transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from ..backends import backend_for
 from ..exceptions import StoreUnavailable, UploadGone
 from ..files import DirectUploadedFile, RequestUploads, after_commit
-from ..owners import identities_of
 from ..tokens import SignedText
 from . import places
 from .exceptions import ConfigurationError
 from .files import LocalFilePondFile, find_file, open_file, upload_file
-from .models import StoredUpload, TemporaryUpload, is_id, new_id
+from .models import StoredUpload, TemporaryUpload, UploadQuerySet, is_id, new_id
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ def store_upload(
         raise ValueError(
             f"Of the upload {upload_id!r}, {upload.offset} of {upload.size} bytes are here. Store it when all are."
         )
-    file = upload_file(upload, RequestUploads(lambda: frozenset({upload.owner})), SignedText())
+    file = upload_file(upload, RequestUploads(lambda: frozenset({upload.owner_identity})), SignedText())
     try:
         file.check()
         name = _save(storage, destination, file)
@@ -174,11 +172,11 @@ def _check_is_no_folder(storage: Storage, destination: str) -> None:
         raise ValueError(f"The destination {destination!r:.200} is a folder: give a path with the name of the file.")
 
 
-def _owned(records: QuerySet[Any], request: HttpRequest | None) -> QuerySet[Any]:
-    return records if request is None else records.filter(owner__in=identities_of(request))
+def _owned(records: UploadQuerySet, request: HttpRequest | None) -> UploadQuerySet:
+    return records if request is None else records.of(request)
 
 
-def _stored(records: QuerySet[StoredUpload], upload_id: str, request: HttpRequest | None) -> StoredUpload:
+def _stored(records: UploadQuerySet, upload_id: str, request: HttpRequest | None) -> StoredUpload:
     stored: StoredUpload | None = None
     if is_id(upload_id):
         stored = _owned(records, request).filter(pk=upload_id).first()
@@ -210,7 +208,17 @@ def _no_place(location: str) -> ConfigurationError:
 # Storing
 
 
+def _free_name(storage: Storage, destination: str) -> str:
+    """Return a name that neither a file nor another upload has: most storages on S3 would overwrite it."""
+    root, suffix = os.path.splitext(destination)
+    name = destination
+    while storage.exists(name) or StoredUpload.objects.filter(name=name).exists():
+        name = storage.get_alternative_name(root, suffix)
+    return name
+
+
 def _save(storage: Storage, destination: str, file: DirectUploadedFile) -> str:
+    destination = _free_name(storage, destination)
     if isinstance(storage, FileSystemStorage):
         with _staged(storage, file) as staged:
             return storage.save(destination, staged)
@@ -280,14 +288,14 @@ def _record(upload: TemporaryUpload, name: str, content_type: str) -> StoredUplo
         held = TemporaryUpload.objects.using(using).select_for_update().filter(pk=upload.pk, is_complete=True).first()
         if held is None:
             raise _no_upload(upload.pk)
-        stored = StoredUpload.objects.using(using).create(
+        stored: StoredUpload = StoredUpload.objects.using(using).create(
             upload_id=held.upload_id,
             name=name,
             upload_name=held.upload_name,
             content_type=content_type,
             size=held.size,
             metadata=held.metadata,
-            owner=held.owner,
+            owner_identity=held.owner_identity,
             uploaded_by_id=held.uploaded_by_id,
             uploaded=held.uploaded,
         )
@@ -308,6 +316,8 @@ def _take_back(storage: Storage, name: str) -> None:
 
 
 def _delete(storage: Storage, name: str) -> None:
+    if StoredUpload.objects.filter(name=name).exists():
+        return  # it is another upload's file as well
     try:
         storage.delete(name)
     except OSError:

@@ -49,6 +49,8 @@ class Receiver(ABC):
     def __init__(self, upload: TemporaryUpload) -> None:
         self.upload = upload
         self.storage = upload.place
+        self.key = upload.key
+        """What the file's name is, or will be when all of it has arrived."""
         self.received = 0
 
     def write(self, data: bytes) -> None:
@@ -231,8 +233,12 @@ class PartsReceiver(SpoolingReceiver):
 
     def _put(self) -> None:
         if not self._token.upload_id:
+            # Its own: of two requests that begin, one ends what it has begun, and must not touch the other one's.
+            # Among the core's uploads, where the clean-up finds what was begun and never ended.
+            self._token = replace(self._token, key=self._backend.new_key(""))
             self._began = self._backend.begin(self._token)
             self._token = replace(self._token, upload_id=self._began)
+            self.key = self._token.key
         self._spool.seek(0)
         number = len(self._parts) + 1
         try:
@@ -246,7 +252,7 @@ class PartsReceiver(SpoolingReceiver):
 
     def _check_over(self) -> None:
         # An earlier request has completed it, and could not say so in the row.
-        if self._began or self._backend.stat(self.upload.key).size != self.upload.size:
+        if self._began or self._backend.stat(self.key).size != self.upload.size:
             raise UploadGone("the upload in parts is over")
         self._is_over = True
 
@@ -261,7 +267,7 @@ class PartsReceiver(SpoolingReceiver):
             if self.ends or self._filled == self._part_size:
                 self._put()
             else:
-                name = f"{self.upload.key}.{new_id()}.tail"
+                name = f"{self.upload.folder}/{new_id()}.tail"
                 tail = self._save(name, cast("IO[bytes]", self._spool), self._filled)
         return {
             "upload_id": self._token.upload_id,
@@ -279,7 +285,7 @@ class PartsReceiver(SpoolingReceiver):
                 self._backend.complete(self._token, parts)
         except UploadGone:
             self._check_over()
-        return self.upload.key
+        return self.key
 
     def _length(self, number: int) -> int:
         return min(self._part_size, self.upload.size - (number - 1) * self._part_size)

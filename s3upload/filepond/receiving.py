@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..conf import conf
-from ..policy import ChosenFile, clean_file_name, too_large
+from ..policy import clean_file_name, too_large
 from .exceptions import BadUpload, OtherOffset, TooLong
 from .models import TemporaryUpload
 from .receivers import Receiver, receiver_for
@@ -86,7 +86,7 @@ def begin_chunked(upload: TemporaryUpload) -> None:
     :raises TooLong: when it may not be so large.
     """
     check_size(upload.size)
-    upload.content_type = ChosenFile("", upload.size, "").content_type
+    upload.describe("")
     upload.save(force_insert=True)
 
 
@@ -111,8 +111,7 @@ def receive_chunk(upload: TemporaryUpload, offset: int, length: int, name: str, 
     if not length and offset < upload.size:
         raise BadUpload(_("The chunk is empty."))
     if name and not upload.upload_name:
-        upload.upload_name = name
-        upload.content_type = ChosenFile(name, upload.size, "").content_type
+        upload.describe(name)
     digest = hashlib.sha256()
     with receiving(upload) as receiver:
         for data in chunks_of(body, length):
@@ -184,6 +183,7 @@ def _advance(upload: TemporaryUpload, receiver: Receiver, progress: dict[str, An
     changes: dict[str, Any] = {
         "offset": arrived,
         "progress": progress,
+        "key": receiver.key,
         "upload_name": upload.upload_name,
         "content_type": upload.content_type,
         "changed": timezone.now(),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.files.storage import FileSystemStorage, Storage
 from django.utils.timezone import is_aware, make_naive
@@ -23,9 +23,7 @@ from ..exceptions import UnusableUpload
 from ..files import after_commit
 from . import places
 from .files import delete_file
-
-if TYPE_CHECKING:
-    from .models import TemporaryUpload
+from .models import TemporaryUpload, is_id
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +37,17 @@ def remove_after_commit(instance: TemporaryUpload, **signal: Any) -> None:
     after_commit(partial(remove_all, copy(instance)))
 
 
-def remove_all(upload: TemporaryUpload) -> bool:
+def remove_all(upload: TemporaryUpload, *, with_folder: bool = False) -> bool:
     """
     Remove everything of an upload, and nothing else; return whether nothing is left.
 
     What is gone already is no error. What can't be removed is logged: the record is gone, and nobody could be told.
 
     :param upload: its record, which need not be in the database any more.
+    :param with_folder: whether its folder goes even where ``S3UPLOAD_FILEPOND_DELETE_UPLOAD_TMP_DIRS`` keeps it.
     """
     steps: list[Callable[[], None]] = []
-    done = _tried(lambda: steps.extend(_steps(upload)))
+    done = _tried(lambda: steps.extend(_steps(upload, with_folder or conf.FILEPOND_DELETE_UPLOAD_TMP_DIRS)))
     # Each one, whatever has become of the others.
     return all([done, *map(_tried, steps)])
 
@@ -60,8 +59,6 @@ def strays(alias: str, before: datetime) -> Iterator[TemporaryUpload]:
     :param alias: the storage's, as temporary uploads have it.
     :param before: what has changed since then is left alone.
     """
-    from .models import TemporaryUpload, is_id
-
     storage = places.temporary_storage(alias)
     root = places.root_of(alias)
     try:
@@ -83,20 +80,22 @@ def _is_older(storage: Storage, folder: str, before: datetime) -> bool:
             times.append(storage.get_modified_time(folder))
     except (NotImplementedError, FileNotFoundError):
         return False
-    return all(time < (before if is_aware(time) else make_naive(before)) for time in times)
+    # Some storages list folders in which nothing is left.
+    return bool(times) and all(time < (before if is_aware(time) else make_naive(before)) for time in times)
 
 
-def _steps(upload: TemporaryUpload) -> list[Callable[[], None]]:
+def _steps(upload: TemporaryUpload, with_folder: bool) -> list[Callable[[], None]]:
     storage = upload.place
-    has_folder = PurePosixPath(upload.folder).name == upload.upload_id
-    if isinstance(storage, FileSystemStorage):
-        return [partial(_remove_folder, storage, upload) if has_folder else partial(storage.delete, upload.key)]
-    backend = backend_for(storage)
     steps: list[Callable[[], None]] = []
+    if isinstance(storage, FileSystemStorage):
+        if not _is_below(upload.key, upload.folder):
+            steps.append(partial(storage.delete, upload.key))
+        return [*steps, partial(_remove_folder, storage, upload, with_folder)]
+    backend = backend_for(storage)
     if backend is not None and upload.progress.get("upload_id") and not upload.is_complete:
         token = replace(upload.token, part_size=upload.progress.get("part_size", 0))
         steps.append(partial(backend.abort, token))
-    return [*steps, partial(_remove_names, storage, backend, upload, has_folder)]
+    return [*steps, partial(_remove_names, storage, backend, upload)]
 
 
 def _tried(step: Callable[[], None]) -> bool:
@@ -111,7 +110,7 @@ def _tried(step: Callable[[], None]) -> bool:
     return True
 
 
-def _remove_folder(storage: FileSystemStorage, upload: TemporaryUpload) -> None:
+def _remove_folder(storage: FileSystemStorage, upload: TemporaryUpload, with_folder: bool) -> None:
     folder = storage.path(upload.folder)
     with suppress(FileNotFoundError):
         if os.path.islink(folder):
@@ -119,7 +118,7 @@ def _remove_folder(storage: FileSystemStorage, upload: TemporaryUpload) -> None:
             os.remove(folder)
             return
         _empty(folder)
-        if conf.FILEPOND_DELETE_UPLOAD_TMP_DIRS:
+        if with_folder:
             os.rmdir(folder)
 
 
@@ -134,13 +133,11 @@ def _empty(folder: str) -> None:
                     os.remove(entry.path)
 
 
-def _remove_names(storage: Storage, backend: Backend | None, upload: TemporaryUpload, has_folder: bool) -> None:
-    names = {upload.key}
-    if has_folder:
-        folder = upload.folder
-        names.update(name for name in _noted(upload) if _is_below(name, folder))
-        with suppress(NotImplementedError, FileNotFoundError):
-            names.update(_below(storage, folder))
+def _remove_names(storage: Storage, backend: Backend | None, upload: TemporaryUpload) -> None:
+    folder = upload.folder
+    names = {upload.key, *(name for name in _noted(upload) if _is_below(name, folder))}
+    with suppress(NotImplementedError, FileNotFoundError):
+        names.update(_below(storage, folder))
     if backend is not None:
         backend.delete(sorted(names))
         return

@@ -17,7 +17,7 @@ urlpatterns = [
     path("", views.root, name="root"),
     re_path("^process/?$", views.PROCESS, name="process"),
     re_path("^revert/?$", views.REVERT, name="revert"),
-    re_path("^fetch/(?P<target>.*)$", views.FETCH, name="fetch"),
+    re_path("^fetch/(?P<target>(?s:.*))$", views.FETCH, name="fetch"),
     *(
         re_path(f"^{name}/(?:(?P<upload_id>[^/]+)/?)?$", view, name=name)
         for name, view in (("patch", views.PATCH), ("restore", views.RESTORE), ("load", views.LOAD))

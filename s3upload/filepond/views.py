@@ -1,5 +1,5 @@
 """
-FilePond's protocol: requests in, answers out; decides nothing.
+FilePond's protocol: requests in, answers out.
 
 https://pqina.nl/filepond/docs/api/server/
 """
@@ -33,8 +33,8 @@ from rest_framework.views import APIView
 from ..conf import conf
 from ..exceptions import InvalidRequest, Malformed, StoreUnavailable, UnusableUpload
 from ..middleware import exempt
-from ..owners import identities_of, owner_of
-from ..policy import ChosenFile, clean_file_name
+from ..owners import owner_of
+from ..policy import clean_file_name
 from ..views import check_same_origin
 from .exceptions import BadUpload, FetchOff, NotThere
 from .fetching import fetch
@@ -107,7 +107,7 @@ class FilePondView(APIView):
 
     def handle_exception(self, exc: Exception) -> HttpResponseBase:  # type: ignore[override]
         if isinstance(exc, InvalidRequest):
-            logger.warning("refused %s: %s", self.request.path_info.split("/")[1:2], type(exc).__name__)
+            logger.warning("%s has refused: %s", type(self).__name__, type(exc).__name__)
             return text(str(exc), exc.status)
         if isinstance(exc, UnusableUpload):
             return text(str(exc.message), 503 if isinstance(exc, StoreUnavailable) else 400)
@@ -139,9 +139,7 @@ class ProcessView(FilePondView):
 
     def post(self, request: Request) -> HttpResponse:
         django_request = request._request
-        upload = TemporaryUpload(
-            storage=temporary_alias(), owner=owner_of(django_request), uploaded_by=_user_of(request)
-        )
+        upload = _new_upload(request)
         if "Upload-Length" in request.headers:
             upload.size = number_in(request.headers["Upload-Length"], "Upload-Length")
             _announce(django_request, upload)
@@ -229,12 +227,11 @@ class FetchView(FilePondView):
     def get(self, request: Request, target: str = "") -> HttpResponseBase:
         if not conf.FILEPOND_FETCH:
             raise FetchOff
-        upload = TemporaryUpload(
-            storage=temporary_alias(), owner=owner_of(request._request), uploaded_by=_user_of(request)
-        )
+        upload = _new_upload(request)
         with fetch(target or request.query_params.get("target", "")) as fetched:
-            upload.upload_name, upload.size = fetched.name, fetched.size or conf.FILEPOND_FETCH_MAX_SIZE
-            upload.content_type = ChosenFile(fetched.name, upload.size, fetched.content_type).content_type
+            # No more than that: how large it is, not every site says beforehand.
+            upload.size = fetched.size or conf.FILEPOND_FETCH_MAX_SIZE
+            upload.describe(fetched.name, fetched.content_type)
             with receiving(upload) as receiver:
                 for data in fetched.chunks():
                     check_size(receiver.received + len(data))
@@ -293,10 +290,9 @@ def own(model: type[_Upload], request: Request, upload_id: str) -> _Upload:
         :class:`~s3upload.filepond.models.StoredUpload`.
     :raises NotThere: when there is none, or it is somebody else's.
     """
-    uploads = model._default_manager
     found: _Upload | None = None
     if is_id(upload_id):
-        found = uploads.filter(pk=upload_id, owner__in=identities_of(request._request)).first()
+        found = model.objects.of(request._request).filter(pk=upload_id).first()
     if found is None:
         raise NotThere
     return found
@@ -330,9 +326,14 @@ def _comes_with_cookies(request: Request) -> bool:
     return by is None or isinstance(by, SessionAuthentication)
 
 
-def _user_of(request: Request) -> Any:
+def _new_upload(request: Request) -> TemporaryUpload:
     user = request.user
-    return user if getattr(user, "is_authenticated", False) and isinstance(user, models.Model) else None
+    is_user = isinstance(user, models.Model) and getattr(user, "is_authenticated", False)
+    return TemporaryUpload(
+        storage=temporary_alias(),
+        owner_identity=owner_of(request._request),
+        uploaded_by=cast("Any", user) if is_user else None,
+    )
 
 
 def _id_of(request: Request, upload_id: str) -> str:
@@ -394,10 +395,9 @@ def _receive(request: HttpRequest, upload: TemporaryUpload) -> None:
 
         def start(field: str, name: str, content_type: str) -> Receiver:
             upload.field = _field(field)
-            upload.upload_name = clean_file_name(name)
             # No more than that; a form that does not say it is none.
             upload.size = number_in(request.META.get("CONTENT_LENGTH") or "0", "Content-Length")
-            upload.content_type = ChosenFile(upload.upload_name, upload.size, content_type).content_type
+            upload.describe(clean_file_name(name), content_type)
             receivers.append(stack.enter_context(receiving(upload)))
             return receivers[0]
 

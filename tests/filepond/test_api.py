@@ -78,7 +78,7 @@ def test_upload_is_stored(request: pytest.FixtureRequest, source: str, kind: str
     assert stored.upload_id == upload.upload_id
     assert content_at(storage, stored.name) == BODY
     assert os.path.dirname(stored.name) == "reports/2026"
-    for name in ("upload_name", "content_type", "size", "metadata", "owner", "uploaded_by", "uploaded"):
+    for name in ("upload_name", "content_type", "size", "metadata", "owner_identity", "uploaded_by", "uploaded"):
         assert getattr(stored, name) == getattr(upload, name), name
     assert not TemporaryUpload.objects.exists()
     assert not upload.place.exists(upload.key)
@@ -381,7 +381,7 @@ def request_of(user: Any) -> HttpRequest:
 def test_only_the_owner_finds_an_upload(target: Storage) -> None:
     mine = request_of(User.objects.create_user("me"))
     others = [request_of(User.objects.create_user("other")), request_of(AnonymousUser())]
-    upload = make_upload(owner=owner_of(mine))
+    upload = make_upload(owner_identity=owner_of(mine))
     for request in others:
         with pytest.raises(ValueError, match="There is no temporary upload"):
             store_upload(upload.pk, "a.txt", request=request)
@@ -570,7 +570,7 @@ def test_store_that_refuses_keeps_the_record(
 def test_log_tells_what_is_done_and_no_secret(folder: FileSystemStorage, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "s3upload.filepond")
     upload = make_upload()
-    upload_id, owner = upload.pk, upload.owner
+    upload_id, owner = upload.pk, upload.owner_identity
     store_upload(upload_id, "a.txt")
     delete_stored_upload(upload_id, delete_file=True)
 

@@ -365,6 +365,6 @@ def stored(site: Site, body: bytes) -> str:
     return in_shell(
         site,
         "[StoredUpload.objects.create(upload_id='2' * 22, name='stored.txt', upload_name='stored.txt',"
-        f" content_type='text/plain', size={len(body)}, owner=one.owner, uploaded=one.uploaded).pk"
+        f" content_type='text/plain', size={len(body)}, owner_identity=one.owner_identity, uploaded=one.uploaded).pk"
         " for one in TemporaryUpload.objects.all()][0]",
     )

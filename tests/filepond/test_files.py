@@ -99,7 +99,7 @@ def test_first_bytes_decide_on_the_type(alias: str) -> None:
     ("fields", "error"),
     [
         ({"is_complete": False}, UploadGone),
-        ({"owner": "somebody else"}, UploadForeign),
+        ({"owner_identity": "somebody else"}, UploadForeign),
         ({"size": len(BODY) + 1}, UploadChanged),
     ],
 )

@@ -147,7 +147,7 @@ def test_address_in_the_path(in_folder: Place, pond: FilePond, remote: Remote) -
     "url",
     ["", "file:///etc/passwd", "ftp://example.com/a", "data:,a", "http://", "//example.com/", "http://a:b@example.com/",
      "http://169.254.169.254/latest/meta-data/", "http://[::ffff:10.0.0.1]/", "http://0/", "http://10.1.2.3/",
-     "http://localhost:1/", "http://" + "a" * 9000],
+     "http://localhost:1/", "http://x\ny", "http://" + "a" * 9000],
 )  # fmt: skip
 def test_address_that_is_not_fetched(in_folder: Place, pond: FilePond, settings: Any, url: str) -> None:
     settings.S3UPLOAD_FILEPOND_FETCH = True

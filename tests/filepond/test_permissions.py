@@ -119,3 +119,19 @@ def test_upload_is_of_who_made_it(place: Place, pond: FilePond, other: FilePond)
     assert other.client.head(f"/fp/patch/{begun}").status_code == 404
     assert pond.offset(begun) == 0
     assert content_of(whole) == BODY
+
+
+def test_upload_stays_the_users_when_the_key_of_the_site_changes(
+    in_folder: Place, pond: FilePond, settings: Any
+) -> None:
+    upload_id = said(pond.process())
+    TemporaryUpload.objects.update(owner_identity="made by a key that is none any more")
+
+    assert body_of(pond.restore(upload_id)) == BODY
+
+
+def test_image_of_another_site_fetches_nothing(in_folder: Place, pond: FilePond, settings: Any) -> None:
+    """Without TLS, a browser says only where it comes from."""
+    settings.S3UPLOAD_FILEPOND_FETCH = True
+
+    assert "from this site" in refusal(pond.client.get(FETCH, headers={"Referer": "http://evil.example/a"}), 403)

@@ -162,7 +162,9 @@ def begin(upload: TemporaryUpload, **noted: Any) -> None:
 
 
 def incomplete() -> TemporaryUpload:
-    return TemporaryUpload.objects.create(storage="default", content_type="text/plain", size=2**24, owner="me")
+    return TemporaryUpload.objects.create(
+        storage="default", content_type="text/plain", size=2**24, owner_identity="me"
+    )
 
 
 @WAYS

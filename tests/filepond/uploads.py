@@ -94,7 +94,7 @@ def make_upload(body: bytes = BODY, *, storage: str = "", **fields: Any) -> Temp
         "size": len(body),
         "offset": len(body),
         "is_complete": True,
-        "owner": OWNER,
+        "owner_identity": OWNER,
         **fields,
     }
     upload = TemporaryUpload.objects.create(storage=storage, **values)
