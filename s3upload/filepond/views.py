@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, cast
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.db import models
@@ -77,6 +78,8 @@ class FilePondView(APIView):
 
     schema = None
     parser_classes = ()
+    # The protocol is FilePond's, which says no version of a site's API.
+    versioning_class = None
 
     def get_permissions(self) -> Sequence[BasePermission]:
         name = self.permissions.get(self.request.method or "", "")
@@ -343,8 +346,9 @@ def _comes_with_cookies(request: Request) -> bool:
 
 
 def _user_of(request: Request) -> Any:
+    # Authentication of a site's own may know others: devices, customers.
     user = request.user
-    return user if getattr(user, "is_authenticated", False) and isinstance(user, models.Model) else None
+    return user if getattr(user, "is_authenticated", False) and isinstance(user, get_user_model()) else None
 
 
 def _id_of(request: Request, upload_id: str) -> str:
