@@ -22,9 +22,10 @@ from typing import IO, Any, cast
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage
+from django.utils import timezone
 
 from ..backends import backend_for
-from ..backends.base import Backend, Part
+from ..backends.base import Backend, Part, Pending
 from ..exceptions import UnusableUpload, UploadChanged, UploadGone
 from ..parts import MIB
 from .files import translated_errors
@@ -293,9 +294,16 @@ class PartsReceiver(SpoolingReceiver):
         super().discard()
         if self._began:
             try:
-                self._backend.abort(self._token)
+                self._end()
             except UnusableUpload as error:
                 logger.warning("an upload in parts could not be ended: %s", error.detail)
+
+    def _end(self) -> None:
+        if self.upload._state.adding:
+            self._backend.abort(self._token)
+        else:
+            # Nothing but that: of two requests with one chunk, the other one may have made the file meanwhile.
+            self._backend.remove([Pending(self.upload.key, 0, timezone.now(), self._began)])
 
 
 class PiecesReceiver(SpoolingReceiver):
