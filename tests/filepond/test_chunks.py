@@ -9,7 +9,8 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
+from django.test import Client
 
 from s3upload.filepond.models import TemporaryUpload, is_id
 from s3upload.filepond.receivers import FolderReceiver, PartsReceiver, PiecesReceiver
@@ -299,6 +300,42 @@ def test_store_that_refuses_for_a_while(bucket: S3Store, pond: FilePond, setting
         assert content_of(upload_id) == body
     assert len(bucket.keys()) == 1
     assert not unfinished(bucket)
+
+
+@pytest.mark.parametrize("late", [CHUNK, 2 * CHUNK])
+def test_chunk_of_a_request_that_was_rolled_back(place: Place, pond: FilePond, settings: Any, late: int) -> None:
+    """As with ATOMIC_REQUESTS: what was on the way before is still there."""
+    body = random_bytes(11 * MIB)
+    upload_id = said(pond.begin(len(body)))
+    for offset in range(0, late, CHUNK):
+        pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.filepond.test_chunks.RollsBack"]
+    failing = FilePond(Client())
+    failing.client.cookies = pond.client.cookies
+
+    assert failing.patch(upload_id, late, body[late : late + CHUNK]).status_code == 204
+    assert pond.offset(upload_id) == late
+
+    for offset in range(late, len(body), CHUNK):
+        response = pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+        assert response.status_code == 204, response.content
+    assert content_of(upload_id) == body
+
+
+class RollsBack:
+    """Has a view answer, and takes back what it did in the database."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        return self.get_response(request)
+
+    def process_view(self, request: Any, view: Any, args: Any, options: Any) -> Any:
+        with transaction.atomic():
+            response = view(request, *args, **options)
+            transaction.set_rollback(True)
+        return response
 
 
 def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
