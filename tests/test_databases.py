@@ -23,6 +23,7 @@ ON_POSTGRESQL = (
     "tests/async_uploads/test_fields.py",
     "tests/async_uploads/test_records.py",
     "tests/filepond/test_api.py",
+    "tests/filepond/test_process.py",
     "tests/filepond/test_removing.py",
 )
 """What runs on PostgreSQL as well: files, folders and single tests. Not in a browser, and with no other store than a

@@ -6,6 +6,7 @@ import os
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, ClassVar, Self
 
+from django.contrib.auth import get_user_model
 from django.core.files.storage import FileSystemStorage, Storage
 from django.db import models, router, transaction
 from django.http import HttpRequest
@@ -32,6 +33,12 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and UUID.fullmatch(value) is not None
 
 
+def user_of(request: HttpRequest) -> Any:
+    """Return the user of the site who sends a request; ``None`` for anybody else: authentication may know devices."""
+    user = getattr(request, "user", None)
+    return user if isinstance(user, get_user_model()) and user.is_authenticated else None
+
+
 class UploadQuerySet(models.QuerySet[Any]):
     """Uploads, and whose they are."""
 
@@ -42,8 +49,8 @@ class UploadQuerySet(models.QuerySet[Any]):
         :param request: Django's own.
         """
         theirs = models.Q(owner_identity__in=identities_of(request))
-        user = getattr(request, "user", None)
-        if user is not None and user.is_authenticated:
+        user = user_of(request)
+        if user is not None:
             # Identities are bound to the keys of the site, which change; what is stored stays.
             theirs |= models.Q(uploaded_by=user.pk)
         return self.filter(theirs)

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
@@ -26,6 +27,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from ..backends import backend_for
 from ..backends.base import Backend, Part
 from ..exceptions import UnusableUpload, UploadChanged, UploadGone
+from ..files import after_commit
 from ..parts import MIB
 from .files import translated_errors
 from .models import TemporaryUpload, new_id
@@ -81,7 +83,7 @@ class Receiver(ABC):
 
     @abstractmethod
     def tidy(self) -> None:
-        """Remove what is of no use any more; the row has changed."""
+        """Remove what is of no use any more when the transaction commits; the row has changed."""
 
     @abstractmethod
     def discard(self) -> None:
@@ -293,7 +295,7 @@ class PartsReceiver(SpoolingReceiver):
     def tidy(self) -> None:
         self._spool.close()
         if self._tail:
-            self._delete([self._tail])
+            after_commit(partial(self._delete, [self._tail]))
 
     def discard(self) -> None:
         super().discard()
@@ -332,7 +334,7 @@ class PiecesReceiver(SpoolingReceiver):
 
     def tidy(self) -> None:
         self._spool.close()
-        self._delete(self._joined)
+        after_commit(partial(self._delete, self._joined))
 
 
 class _Joined(io.RawIOBase):

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.db import models
 from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
@@ -38,7 +37,7 @@ from ..policy import clean_file_name
 from ..views import check_same_origin
 from .exceptions import BadUpload, FetchOff, NotThere
 from .fetching import fetch
-from .models import StoredUpload, TemporaryUpload, is_id
+from .models import StoredUpload, TemporaryUpload, is_id, user_of
 from .places import stored_storage, temporary_alias
 from .receivers import Receiver
 from .receiving import (
@@ -79,6 +78,8 @@ class FilePondView(APIView):
 
     schema = None
     parser_classes = ()
+    # The protocol is FilePond's, which says no version of a site's API.
+    versioning_class = None
 
     def get_permissions(self) -> Sequence[BasePermission]:
         name = self.permissions.get(self.request.method or "", "")
@@ -327,12 +328,10 @@ def _comes_with_cookies(request: Request) -> bool:
 
 
 def _new_upload(request: Request) -> TemporaryUpload:
-    user = request.user
-    is_user = isinstance(user, models.Model) and getattr(user, "is_authenticated", False)
     return TemporaryUpload(
         storage=temporary_alias(),
         owner_identity=owner_of(request._request),
-        uploaded_by=cast("Any", user) if is_user else None,
+        uploaded_by=user_of(request._request),
     )
 
 

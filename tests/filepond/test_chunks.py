@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
 from io import BytesIO
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
+from django.test import Client
 
 from s3upload.filepond.models import TemporaryUpload, is_id
-from s3upload.filepond.receivers import receiver_for
+from s3upload.filepond.receivers import FolderReceiver, PartsReceiver, PiecesReceiver, receiver_for
 from tests.conftest import S3Store
 from tests.faults.conftest import unfinished, use_line
 from tests.filepond.conftest import (
@@ -263,8 +265,6 @@ def test_last_answer_that_could_not_be_written_down(in_ceph: Place, pond: FilePo
     upload_id = said(pond.begin(LONG))
     for offset in range(0, 4 * CHUNK, CHUNK):
         pond.patch(upload_id, offset, body[offset : offset + CHUNK])
-    from s3upload.filepond.receivers import PartsReceiver
-
     finish = PartsReceiver.finish
 
     def finish_and_fail(self: PartsReceiver) -> str:
@@ -304,6 +304,42 @@ def test_store_that_refuses_for_a_while(bucket: S3Store, pond: FilePond, setting
     assert not unfinished(bucket)
 
 
+@pytest.mark.parametrize("late", [CHUNK, 2 * CHUNK])
+def test_chunk_of_a_request_that_was_rolled_back(place: Place, pond: FilePond, settings: Any, late: int) -> None:
+    """As with ATOMIC_REQUESTS: what was on the way before is still there."""
+    body = random_bytes(11 * MIB)
+    upload_id = said(pond.begin(len(body)))
+    for offset in range(0, late, CHUNK):
+        pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.filepond.test_chunks.RollsBack"]
+    failing = FilePond(Client())
+    failing.client.cookies = pond.client.cookies
+
+    assert failing.patch(upload_id, late, body[late : late + CHUNK]).status_code == 204
+    assert pond.offset(upload_id) == late
+
+    for offset in range(late, len(body), CHUNK):
+        response = pond.patch(upload_id, offset, body[offset : offset + CHUNK])
+        assert response.status_code == 204, response.content
+    assert content_of(upload_id) == body
+
+
+class RollsBack:
+    """Has a view answer, and takes back what it did in the database."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        return self.get_response(request)
+
+    def process_view(self, request: Any, view: Any, args: Any, options: Any) -> Any:
+        with transaction.atomic():
+            response = view(request, *args, **options)
+            transaction.set_rollback(True)
+        return response
+
+
 # Not in Django's own memory: two threads can't make folders there at the same time.
 @pytest.mark.parametrize("place", ["in_folder", "in_ceph"], indirect=True)
 def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
@@ -333,6 +369,35 @@ def test_two_chunks_at_once(place: Place, pond: FilePond) -> None:
         # In the store, the part of the one who was late has replaced that of the other one.
         assert refusal(last)
         assert pond.revert(upload_id).status_code == 200
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("late", [0, CHUNK])
+def test_chunk_that_comes_again_while_the_first_one_is_still_at_work(
+    place: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """The line broke, and the server does not know: who is overtaken takes nothing away from who was faster."""
+    body = random_bytes(8 * MIB)
+    upload_id = said(pond.begin(len(body)))
+    if late:
+        pond.patch(upload_id, 0, body[:late])
+    chunk = body[late : late + CHUNK] if late else body
+    again: list[int] = []
+
+    def overtaken(self: Any, settle: Any) -> Any:
+        progress = settle(self)
+        if not again:
+            again.append(0)
+            again[0] = pond.patch(upload_id, late, chunk).status_code
+        return progress
+
+    for receiver in (FolderReceiver, PartsReceiver, PiecesReceiver):
+        monkeypatch.setattr(receiver, "settle", partialmethod(overtaken, receiver.settle))
+
+    assert refusal(pond.patch(upload_id, late, chunk), 409)
+    assert again == [204]
+    assert content_of(upload_id) == body
+    assert not place.open_uploads()
 
 
 def test_what_a_killed_worker_left_is_no_part_of_the_file(in_folder: Place, pond: FilePond, tmp_path: Path) -> None:

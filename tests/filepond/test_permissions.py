@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, RequestFactory
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.versioning import AcceptHeaderVersioning, BaseVersioning, NamespaceVersioning
+from rest_framework.views import APIView
 
 from s3upload.filepond.models import TemporaryUpload
 from s3upload.filepond.views import PROCESS
 from tests.filepond.conftest import BODY, OPEN, FilePond, Place, body_of, content_of, refusal, said
+from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,3 +139,32 @@ def test_image_of_another_site_fetches_nothing(in_folder: Place, pond: FilePond,
     settings.S3UPLOAD_FILEPOND_FETCH = True
 
     assert "from this site" in refusal(pond.client.get(FETCH, headers={"Referer": "http://evil.example/a"}), 403)
+
+
+class Device(BaseAuthentication):
+    """Knows what is no user of the site, and has a record of its own."""
+
+    def authenticate(self, request: Any) -> tuple[Document, None]:
+        device = Document.objects.create(title="a device")
+        device.is_authenticated = True  # type: ignore[attr-defined]
+        return device, None
+
+
+def test_who_is_no_user_has_uploads_too(
+    in_folder: Place, is_open: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(APIView, "authentication_classes", [Device])
+
+    upload = TemporaryUpload.objects.get(pk=said(FilePond(Client()).process()))
+
+    assert upload.uploaded_by is None
+
+
+@pytest.mark.parametrize("versioning", [AcceptHeaderVersioning, NamespaceVersioning])
+def test_site_whose_api_has_versions(
+    in_folder: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch, versioning: type[BaseVersioning]
+) -> None:
+    monkeypatch.setattr(APIView, "versioning_class", versioning)
+    monkeypatch.setattr(versioning, "allowed_versions", ["v1"])
+
+    assert content_of(said(pond.process())) == BODY

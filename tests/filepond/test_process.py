@@ -155,7 +155,7 @@ def test_metadata_that_is_no_json_is_refused(place: Place, pond: FilePond, metad
     assert place.is_empty
 
 
-@pytest.mark.parametrize("metadata", [r'"\\u0000"', r'"\ud83d\ude00"', "1e300", "1" * 1000])
+@pytest.mark.parametrize("metadata", [r'"\\u0000"', r'"\ud83d\ude00"', "-1.5", "1" * 1000])
 def test_metadata_that_looks_odd_is_kept(in_folder: Place, pond: FilePond, metadata: str) -> None:
     response = pond.client.post("/fp/process/", {"filepond": [metadata, SimpleUploadedFile("a.txt", BODY)]})
 
