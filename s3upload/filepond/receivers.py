@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage
+from django.db import router
 from django.utils import timezone
 
 from ..backends import backend_for
@@ -30,6 +31,7 @@ from ..backends.base import Backend, Part, Pending
 from ..exceptions import UnusableUpload, UploadChanged, UploadGone
 from ..files import after_commit
 from ..parts import MIB
+from .exceptions import OtherOffset
 from .files import translated_errors
 from .models import TemporaryUpload, new_id
 
@@ -234,6 +236,7 @@ class PartsReceiver(SpoolingReceiver):
 
     def _put(self) -> None:
         if not self._token.upload_id:
+            self._check_place()
             self._began = self._backend.begin(self._token)
             self._token = replace(self._token, upload_id=self._began)
         self._spool.seek(0)
@@ -246,6 +249,14 @@ class PartsReceiver(SpoolingReceiver):
         self._parts.append(etag)
         self._spool.close()
         self._spool, self._filled = _spool(), 0
+
+    def _check_place(self) -> None:
+        # On Azure, an upload begins by writing over what has the name: that may be the whole file, where another
+        # request with the same chunk was faster.
+        upload = self.upload
+        known = TemporaryUpload.objects.using(router.db_for_write(TemporaryUpload)).filter(pk=upload.pk)
+        if not upload._state.adding and not known.filter(offset=upload.offset, is_complete=False).exists():
+            raise OtherOffset
 
     def _check_over(self) -> None:
         # An earlier request has completed it, and could not say so in the row.
