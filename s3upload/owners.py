@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieSession
@@ -57,11 +57,18 @@ def identities_of(request: HttpRequest) -> frozenset[str]:
 def _candidates(request: HttpRequest) -> list[tuple[str, str]]:
     user = getattr(request, "user", None)
     candidates = [
-        ("user", user.pk if user is not None and user.is_authenticated else None),
+        (_kind_of(user), user.pk if user is not None and user.is_authenticated else None),
         ("session", _session_key(getattr(request, "session", None))),
         ("csrf", request.META.get("CSRF_COOKIE")),
     ]
     return [(kind, str(value)) for kind, value in candidates if value is not None]
+
+
+def _kind_of(user: Any) -> str:
+    # Authentication of an API may know others than users, who have their own numbers.
+    meta = getattr(user, "_meta", None)
+    label = conf.user_model if meta is None else meta.concrete_model._meta.label
+    return "user" if label == conf.user_model else str(label)
 
 
 def _session_key(session: SessionBase | None) -> str | None:

@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.http import HttpRequest
 
 from s3upload.owners import ANYONE, identities_of, owner_of
+from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,15 @@ def test_user_comes_first_then_session_then_cookie() -> None:
     assert owner_of(request_of(**ALL)) == owner_of(request_of(user=ALICE))
     assert owner_of(request_of(session="s" * 32, csrf="c" * 32)) == owner_of(request_of(session="s" * 32))
     assert owner_of(request_of(csrf="c" * 32)) not in (ANYONE, owner_of(request_of(session="s" * 32)))
+
+
+def test_device_is_no_user_of_its_number() -> None:
+    """An API may know others than users, which have numbers of their own."""
+    device: Any = Document(pk=1)
+    device.is_authenticated = True
+
+    assert owner_of(request_of(user=device)) not in identities_of(request_of(user=ALICE))
+    assert owner_of(request_of(user=device)) in identities_of(request_of(user=device))
 
 
 @pytest.mark.parametrize("kind", ["user", "session", "csrf"])

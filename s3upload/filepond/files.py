@@ -22,7 +22,7 @@ from ..backends import backend_for
 from ..backends.base import Backend, Stat
 from ..backends.filesystem import FileSystemBackend
 from ..backends.filesystem import translated_errors as translated_os_errors
-from ..exceptions import StoreUnavailable, UnusableUpload, UploadChanged, UploadGone
+from ..exceptions import InvalidRequest, StoreUnavailable, UnusableUpload, UploadChanged, UploadGone
 from ..files import DirectUploadedFile, LocalUploadedFile, RequestUploads
 from ..reader import ObjectReader
 from ..tokens import SignedText, Token
@@ -216,7 +216,7 @@ def translated_errors() -> Iterator[None]:
     try:
         with translated_os_errors():
             yield
-    except (UnusableUpload, ImproperlyConfigured, SuspiciousOperation):
+    except (UnusableUpload, InvalidRequest, ImproperlyConfigured, SuspiciousOperation):
         raise
     except Exception as error:
         # Its text may have an address.

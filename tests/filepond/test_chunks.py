@@ -400,6 +400,26 @@ def test_chunk_that_comes_again_while_the_first_one_is_still_at_work(
     assert not place.open_uploads()
 
 
+@pytest.mark.parametrize("place", ["in_ceph", "in_azure"], indirect=True)
+def test_chunk_that_came_again_and_was_faster(place: Place, pond: FilePond, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = random_bytes(8 * MIB)
+    upload_id = said(pond.begin(len(body)))
+    pond.patch(upload_id, 0, body[:CHUNK])
+    put, again = PartsReceiver._put, []
+
+    def overtaken(self: PartsReceiver) -> None:
+        if not again:
+            again.append(0)
+            again[0] = pond.patch(upload_id, CHUNK, body[CHUNK:]).status_code
+        put(self)
+
+    monkeypatch.setattr(PartsReceiver, "_put", overtaken)
+
+    assert refusal(pond.patch(upload_id, CHUNK, body[CHUNK:]), 409)
+    assert again == [204]
+    assert content_of(upload_id) == body
+
+
 def test_what_a_killed_worker_left_is_no_part_of_the_file(in_folder: Place, pond: FilePond, tmp_path: Path) -> None:
     upload_id = said(pond.begin(12))
     pond.patch(upload_id, 0, BODY[:5])
