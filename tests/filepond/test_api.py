@@ -580,3 +580,36 @@ def test_log_tells_what_is_done_and_no_secret(folder: FileSystemStorage, caplog:
     ]
     assert upload_id not in caplog.text
     assert owner not in caplog.text
+
+
+def test_storage_that_overwrites_keeps_what_others_have_stored(ceph_store: S3Store, settings: Any) -> None:
+    settings.S3UPLOAD_FILEPOND_STORAGE = settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
+    bodies = {}
+    for body in (b"of anna", b"of otto"):
+        upload = make_upload(body, storage="default")
+        bodies[store_upload(upload.pk, "reports/summary.pdf").pk] = body
+
+    assert len({stored.name for stored in StoredUpload.objects.all()}) == 2
+    for pk, body in bodies.items():
+        _name, stream = get_stored_upload_file_data(get_stored_upload(pk))
+        with stream:
+            assert stream.read() == body
+    first, second = bodies
+    assert delete_stored_upload(first, delete_file=True)
+    _name, stream = get_stored_upload_file_data(get_stored_upload(second))
+    with stream:
+        assert stream.read() == bodies[second]
+
+
+def test_file_that_another_record_has_stays(ceph_store: S3Store, settings: Any) -> None:
+    settings.S3UPLOAD_FILEPOND_STORAGE = settings.S3UPLOAD_FILEPOND_UPLOAD_STORAGE = "default"
+    upload = make_upload(b"both", storage="default")
+    stored = store_upload(upload.pk, "a.txt")
+    twin = StoredUpload.objects.get(pk=stored.pk)
+    twin.pk = "3" * 22
+    twin.save(force_insert=True)
+
+    delete_stored_upload(stored.pk, delete_file=True)
+    assert ceph_store.get("a.txt") == b"both"
+    delete_stored_upload(twin.pk, delete_file=True)
+    assert ceph_store.keys() == []
