@@ -463,6 +463,25 @@ def test_removed_plugin_leaves_the_input_to_the_page(
     assert page.result()["saved"] == ["documents/report.bin"]
 
 
+def test_removed_plugin_leaves_the_uploaded_file_with_the_form(
+    page: Page, ceph_store: S3Store, make_file: MAKE, requests: Requests
+) -> None:
+    file = make_file("report.bin", 2048)
+    open_page(page, f"{DOCUMENT}?auto")
+    page.type("[name=title]", "A report")
+    page.choose(file, into=CHOOSE)
+    wait_for_files(page, ("report.bin", "done"))
+    page.chrome.execute_script("uppies[0].removePlugin(uppies[0].getPlugin('S3Upload'))")
+    (row,) = page.wait_for_states("kept", into="[name=file]")
+    assert (row.name, row.meta, row.buttons) == ("report.bin", "2 kB · Uploaded", ["Remove"])
+    # The browser finds nothing that is missing, though the input has no file.
+    page.submit()
+
+    assert page.result()["saved"] == ["documents/report.bin"]
+    assert ceph_store.get("documents/report.bin") == file.read_bytes()
+    assert requests.presigned == 1
+
+
 def test_uppy_of_the_version_before(
     page: Page, ceph_store: S3Store, make_file: MAKE, parts: LargeFile, call_count: CallCount
 ) -> None:
