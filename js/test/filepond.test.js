@@ -203,6 +203,52 @@ test("the server's sentences stand below, until the file is removed or tried aga
   assert.equal(note(), "");
 });
 
+test("two files of one name have a sentence each", async () => {
+  const { form, input, save } = page();
+  const pond = await create(input);
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  await pond.addFiles([file("a"), file("a", 7)]);
+  await until(() => note() === "a: Not allowed. a: Not allowed.");
+  const [first, second] = pond.getFiles();
+  pond.removeFile(first);
+  await until(() => note() === "a: Not allowed.");
+  const seen = submits(form);
+  save.click();
+  assert.deepEqual([note(), seen], ["a: Not allowed.", []]);
+  pond.removeFile(second);
+  await until(() => note() === "");
+});
+
+test("what a plugin has made of a file has the file's sentence, and ends with it", async () => {
+  const { form, input, save } = page();
+  FilePond.registerPlugin(({ addFilter }) => {
+    addFilter("PREPARE_OUTPUT", async (one) => (/png$/.test(one.name) ? file(one.name.replace(/png$/, "jpg"), 5) : one));
+    return {};
+  });
+  const pond = await create(input);
+  // FilePond tells later what it has done.
+  const told = [];
+  for (const what of ["preparefile", "removefile"]) pond.on(what, () => told.push(what));
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  await pond.addFiles([file("a.png"), file("b.png")]);
+  await until(() => note().length === 2 * "a.jpg: Not allowed. ".length - 1 && told.length === 2);
+  const seen = submits(form);
+  const [a, b] = pond.getFiles().sort((one, other) => (one.filename < other.filename ? -1 : 1));
+  pond.removeFile(a);
+  await until(() => note() === "b.jpg: Not allowed.");
+  save.click();
+  assert.deepEqual([note(), seen], ["b.jpg: Not allowed.", []]);
+  let go;
+  server.fault = ({ what }) => what === "PUT" && new Promise((resolve) => (go = resolve));
+  pond.processFile(b).catch(() => {});
+  await until(() => go && note() === "");
+  told.length = 0;
+  pond.removeFile(b);
+  await until(() => told.includes("removefile"));
+  go();
+  await until(() => server.uploads.size === 0);
+});
+
 test("the submit waits for the uploads, and is made once, with its button", async () => {
   const { form, input, save } = page();
   const pond = await create(input);
