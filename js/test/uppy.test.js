@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, beforeEach, test } from "node:test";
-import { beInsecure, button, file, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
+import { beInsecure, button, file, hurry, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
 import { note, page, server } from "./lent.js";
 import { Uppy as Uppy6 } from "@uppy/core";
 import { Uppy as Uppy5 } from "uppy-core-5";
@@ -122,6 +122,19 @@ both("a file that is removed is given back, be it done or under way", async (mak
   await running;
   await until(() => server.uploads.size === 0);
   assert.deepEqual(tokens(), []);
+});
+
+both("giving back is tried again, and nobody waits for it", async (make, t) => {
+  make().use(S3Upload, { input: page().input });
+  let failed = 0;
+  server.fault = ({ what, say }) => what === "abort/" && failed++ < 2 && say(503, "{}");
+  add(file(`given back ${uppy.constructor.VERSION}`));
+  await uppy.upload();
+  hurry(t, 50);
+  uppy.removeFile(uppy.getFiles()[0].id);
+  assert.deepEqual(tokens(), []);
+  await until(() => server.uploads.size === 0);
+  assert.equal(server.count("abort/"), 3);
 });
 
 both("an emptied Uppy leaves what is done with the form, and ends what is under way", async (make) => {
