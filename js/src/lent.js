@@ -77,6 +77,8 @@ export class Lent {
   }
 
   end() {
+    // A submit that is held would wait for ever.
+    this.cancelled = true;
     this.box.remove();
     if (this.form) byForm.get(this.form)?.delete(this);
   }

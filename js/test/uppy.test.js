@@ -197,6 +197,27 @@ both("so does an emptied Uppy that is destroyed", async (make) => {
   assert.deepEqual([posted(form), input.required], [[], true]);
 });
 
+both("a plugin that is removed while the submit waits lets the form go", async (make) => {
+  const { form, input, save } = page();
+  make().use(S3Upload, { input });
+  const seen = submits(form);
+  const go = holdBack("PUT");
+  add(file("a"));
+  save.click();
+  await until(() => server.count("PUT") === 1);
+  uppy.removePlugin(uppy.getPlugin("S3Upload"));
+  go();
+  await until(() => server.uploads.size === 0);
+  // The first submit is given up, as after a cancel. The next one is not stopped, not even by another Uppy.
+  make().use(S3Upload, { input });
+  assert.deepEqual(seen, []);
+  await until(() => {
+    save.click();
+    return seen.length === 1;
+  });
+  assert.deepEqual(posted(form), []);
+});
+
 both("the submit starts the uploads, waits for them, and is made once", async (make) => {
   const { form, input, save } = page();
   make().use(S3Upload, { input });
