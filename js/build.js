@@ -19,7 +19,7 @@ import { parsePo } from "./po.js";
  * @type {Record<string, {entry: string, budget: number, texts?: string[]}>}
  */
 export const SERVED = {
-  "s3upload.js": { entry: "index.js", budget: 11.25 * 1024 },
+  "s3upload.js": { entry: "index.js", budget: 11.3 * 1024 },
   "filepond.js": { entry: "filepond.js", budget: 3.25 * 1024, texts: ["The form is sent when the uploads are done."] },
   "uppy.js": { entry: "uppy.js", budget: 3.375 * 1024, texts: ["The form is sent when the uploads are done."] },
 };

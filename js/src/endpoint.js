@@ -71,6 +71,14 @@ async function post(url, question, language, keepalive) {
   return answer;
 }
 
+/**
+ * Have nothing left of an upload in the store.
+ *
+ * @param {(path: string, question: object, options: object) => Promise<any>} tell  asks the endpoint of an input
+ * @param {string} token
+ */
+export const giveBack = (tell, token) => tell("abort/", { token }, { keepalive: true });
+
 /** @param {any} answer */
 const isUsable = (answer) =>
   answer?.error ||

@@ -1,4 +1,5 @@
 /** One controller per file input: the list of its files, and what happens to them. */
+import { giveBack } from "./endpoint.js";
 import { detailOf, dispatch, progressOf, tellPage } from "./events.js";
 import { FileUpload, isSame } from "./file.js";
 import { dropKept, keptFile, keptOf } from "./kept.js";
@@ -216,7 +217,7 @@ export class Field {
   /** @param {HTMLInputElement} hidden */
   #dropKept = (hidden) => {
     dropKept(this.input, hidden);
-    this.#ask("abort/", { token: hidden.value }, { keepalive: true }).catch(() => {});
+    giveBack(this.#ask, hidden.value).catch(() => {});
   };
 
   /**

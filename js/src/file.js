@@ -1,6 +1,7 @@
 /** The upload of one file. */
 import { deliver } from "./deliver.js";
 import { canDigest, checksumOf } from "./digest.js";
+import { giveBack } from "./endpoint.js";
 import { unusableAnswer, UploadError } from "./errors.js";
 import { warnWhile } from "./leaving.js";
 import { sendParts } from "./multipart.js";
@@ -266,7 +267,7 @@ export class FileUpload {
     const { token } = this.#grant ?? {};
     this.#memory?.forget();
     this.#grant = undefined;
-    if (token) await this.#owner.ask("abort/", { token }, { keepalive: true }).catch(() => {});
+    if (token) await giveBack(this.#owner.ask, token).catch(() => {});
   }
 
   /** @param {unknown} error */

@@ -43,8 +43,13 @@ function create(input) {
   let restoring = false;
   /** What ends the uploads that are under way. @type {Map<Blob, AbortController>} */
   const stops = new Map();
-  /** Why files failed, by their names. @type {Map<string, string>} */
+  /** Why files failed, in sentences. @type {Map<Blob, string>} */
   const problems = new Map();
+  /** What was made of files before they were sent, by a plugin of FilePond's. @type {WeakMap<Blob, Blob>} */
+  const outputs = new WeakMap();
+
+  /** What is sent of a file of FilePond's. @param {any} item */
+  const sentOf = (item) => outputs.get(item?.file) ?? item?.file;
 
   /** @returns {any[]} */
   const files = () => (element?.isConnected ? pond.getFiles() : []);
@@ -54,7 +59,7 @@ function create(input) {
     trouble: () =>
       files()
         .filter(({ status }) => status === FAILED || status === INVALID)
-        .map(({ filename }) => `${filename}: ${problems.get(filename) ?? option(pond, "labelInvalidField")}`)
+        .map((item) => problems.get(sentOf(item)) ?? `${item.filename}: ${option(pond, "labelInvalidField")}`)
         .join(" "),
     busy() {
       const all = files();
@@ -91,11 +96,18 @@ function create(input) {
       servers.delete(input);
       takeBack(lent);
     });
+    pond.on("preparefile", (/** @type {any} */ item, /** @type {Blob} */ output) => {
+      const before = sentOf(item);
+      // It may have been removed meanwhile.
+      if (!item || output === before) return;
+      tell(before);
+      outputs.set(item.file, output);
+    });
     // Removed by a script, or by another file that takes its place: FilePond lets the upload go on.
     root.addEventListener("FilePond:removefile", (removal) => {
-      const { file } = /** @type {CustomEvent} */ (removal).detail;
-      cancel(file?.file);
-      tell(file?.filename);
+      const file = sentOf(/** @type {CustomEvent} */ (removal).detail.file);
+      cancel(file);
+      tell(file);
     });
     void restore();
   });
@@ -103,14 +115,14 @@ function create(input) {
   /**
    * Say why files failed: FilePond's rows have no room for a sentence.
    *
-   * @param {string} name  of a file
+   * @param {Blob} file
    * @param {string} [problem]  that it has from now on; none when left out
    */
-  function tell(name, problem) {
-    const known = problems.delete(name);
-    if (problem) problems.set(name, problem);
+  function tell(file, problem) {
+    const known = problems.delete(file);
+    if (problem) problems.set(file, problem);
     else if (!known) return;
-    lent.say([...problems].map((one) => one.join(": ")).join(" "), true);
+    lent.say([...problems.values()].join(" "), true);
   }
 
   /** @param {Blob} file */
@@ -152,7 +164,7 @@ function create(input) {
       const { signal } = stop;
       let token = "";
       stops.set(file, stop);
-      tell(file.name);
+      tell(file);
       lent
         .send(file, signal, ({ loaded, total }) => progress(true, loaded, total))
         .finally(() => stops.delete(file))
@@ -160,7 +172,7 @@ function create(input) {
           (done) => load((token = done)),
           ({ message }) => {
             if (signal.aborted) return;
-            tell(file.name, message);
+            tell(file, `${file.name}: ${message}`);
             error(message);
           },
         );

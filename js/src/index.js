@@ -14,4 +14,6 @@ if (typeof globalThis.s3upload?.finished !== "function") {
   start();
 }
 
+// For the interfaces that a file input is lent to.
+export { discard } from "./upload.js";
 export const { finished, pause, resume, cancel, upload } = globalThis.s3upload;

@@ -2,7 +2,7 @@
  * A file input lent to somebody else's interface, which shows the files in its own way. What stays ours: the way to the
  * store, the tokens, and the submit, which is held until the uploads are done.
  */
-import { upload } from "./index.js";
+import { discard, upload } from "./index.js";
 import { keptOf, SUFFIX } from "./kept.js";
 import { MANAGED } from "./managed.js";
 import { make } from "./row.js";
@@ -77,8 +77,15 @@ export class Lent {
   }
 
   end() {
+    // A submit that is held would wait for ever.
+    this.cancelled = true;
     this.box.remove();
     if (this.form) byForm.get(this.form)?.delete(this);
+  }
+
+  /** Where the server is asked, and in which language. */
+  get #server() {
+    return { endpoint: this.endpoint, language: languageOf(this.box)?.baseName };
   }
 
   /**
@@ -88,11 +95,10 @@ export class Lent {
    * @returns {Promise<string>} the token
    */
   async send(file, signal, onprogress) {
-    const { policy, endpoint } = this;
-    const { token } = await upload(file, { policy, endpoint, signal, onprogress, language: languageOf(this.box)?.baseName });
+    const { token } = await upload(file, { ...this.#server, policy: this.policy, signal, onprogress });
     if (!signal.aborted) return token;
-    // It was done when the signal came.
-    await this.giveBack(token);
+    // It was done when the signal came. Nobody waits for the tries that this may take.
+    this.giveBack(token).catch(() => {});
     throw signal.reason;
   }
 
@@ -100,16 +106,10 @@ export class Lent {
    * Nothing is to be left of an upload, unless it went with a form.
    *
    * @param {string} token
+   * @throws {Error} whose message is for the person
    */
   async giveBack(token) {
-    if (spent.has(token)) return;
-    const { ok, statusText } = await fetch(`${this.endpoint}abort/`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ token }),
-      keepalive: true,
-    });
-    if (!ok) throw new Error(statusText);
+    if (!spent.has(token)) await discard(token, this.#server);
   }
 
   /**

@@ -1,4 +1,5 @@
 /** Uploading without an input: for scripts that have a file and a policy, and no form. Touches no page. */
+import { giveBack } from "./endpoint.js";
 import { FileUpload } from "./file.js";
 import { unless } from "./retry.js";
 import { gettext_noop, gettextIn, localeOf } from "./texts.js";
@@ -16,6 +17,24 @@ import { transport } from "./transport.js";
  */
 
 /**
+ * An endpoint, and what it says and is told in a language.
+ *
+ * @param {Pick<Options, "endpoint" | "language">} options
+ */
+function endpointOf({ endpoint = "/__s3upload__/", language }) {
+  // In a worker there is no page.
+  const locale = localeOf(language ?? globalThis.document?.documentElement.lang ?? "");
+  const _ = gettextIn(locale);
+  /** @type {import("./file.js").Owner["ask"]} */
+  const ask = (path, question, more) => transport.ask(endpoint, path, question, { language: locale?.baseName, ...more });
+  /** @param {any} error @returns {never} */
+  const fail = ({ message, status }) => {
+    throw new Error(_(message, status));
+  };
+  return { endpoint, _, ask, fail };
+}
+
+/**
  * Upload a file as a file input does it.
  *
  * @param {Blob} file  a `File`, or a `Blob`, which is given the name "file"
@@ -24,13 +43,11 @@ import { transport } from "./transport.js";
  * @throws {Error} whose message is for the person; its name is "AbortError" when the signal has ended the upload
  */
 export async function upload(file, options) {
-  const { policy, endpoint = "/__s3upload__/", signal, onprogress, language } = options ?? {};
+  const { policy, signal, onprogress } = options ?? {};
   // That of another window is one as well.
   if (!/(File|Blob)]$/.test(Object.prototype.toString.call(file))) throw new TypeError("upload() takes a File or a Blob");
   if (!policy) throw new TypeError("upload() needs a signed policy");
-  // In a worker there is no page.
-  const locale = localeOf(language ?? globalThis.document?.documentElement.lang ?? "");
-  const _ = gettextIn(locale);
+  const { endpoint, _, ask, fail } = endpointOf(options);
   const { size, type } = file;
   const chosen = /** @type {File} */ (file).name ? /** @type {File} */ (file) : new File([file], "file", { type });
 
@@ -38,9 +55,6 @@ export async function upload(file, options) {
   try {
     if (signal?.aborted) throw signal.reason;
     const outcome = new Promise((/** @type {(value?: undefined) => void} */ resolve, reject) => {
-      /** @type {import("./file.js").Owner["ask"]} */
-      const ask = (path, question, more) =>
-        transport.ask(endpoint, path, question, { language: locale?.baseName, ...more });
       one = new FileUpload(chosen, {
         ask,
         changed({ state, loaded, share, error }) {
@@ -62,8 +76,19 @@ export async function upload(file, options) {
       throw new DOMException(_(gettext_noop("The upload was cancelled.")), "AbortError");
     }
     one?.abandon();
-    const { message, status } = /** @type {import("./errors.js").UploadError} */ (error);
-    throw new Error(_(message, status));
+    fail(error);
   }
   return { token: /** @type {FileUpload} */ (one).spend(), name: chosen.name, size, type };
+}
+
+/**
+ * Take an upload back: nothing is left of it in the store.
+ *
+ * @param {string} token
+ * @param {Pick<Options, "endpoint" | "language">} options
+ * @throws {Error} whose message is for the person
+ */
+export function discard(token, options) {
+  const { ask, fail } = endpointOf(options);
+  return giveBack(ask, token).catch(fail);
 }

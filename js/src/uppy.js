@@ -45,12 +45,23 @@ export default class S3Upload {
   }
 
   uninstall() {
-    const { input } = this.#lent;
+    const { input, box, entries } = this.#lent;
     for (const stop of this.#stops.values()) stop.abort();
     this.uppy.removeUploader(this.#upload);
     this.uppy.off("file-removed", this.#remove);
+    this.#entries.clear();
+    for (const entry of box.querySelectorAll("input")) {
+      this.#leave(entry);
+      box.before(entry);
+    }
+    if (input.required && entries.length) {
+      // The form has a file, and the input has none.
+      input.required = false;
+      input.dataset.s3uploadRequired = "";
+    }
     this.#lent.end();
     input.hidden = input.disabled = false;
+    this.#show();
   }
 
   /** @param {object} opts */
@@ -64,9 +75,8 @@ export default class S3Upload {
       for (const [id, stop] of this.#stops) if (!this.uppy.getFile(id)) this.#cancel(stop);
       for (const [id, entry] of this.#entries) {
         if (this.uppy.getFile(id)) continue;
-        // The form has it still: the page script shows it.
         this.#entries.delete(id);
-        entry.dataset.s3uploadName = entry.title;
+        this.#leave(entry);
         this.#show();
       }
     });
@@ -185,6 +195,15 @@ export default class S3Upload {
   #drop(entry) {
     entry.remove();
     this.#lent.giveBack(entry.value).catch(() => {});
+  }
+
+  /**
+   * Leave an upload to the page script, which shows it: Uppy has it no more, the form still has it.
+   *
+   * @param {HTMLInputElement} entry
+   */
+  #leave(entry) {
+    entry.dataset.s3uploadName = entry.title;
   }
 
   /** Have the page script look once more at what the form has kept. */

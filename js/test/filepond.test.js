@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, beforeEach, test } from "node:test";
-import { beInsecure, choose, file, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
+import { beInsecure, choose, file, hurry, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
 import { note, page, server } from "./lent.js";
 import { server as serverOf } from "../src/filepond.js";
 
@@ -131,14 +131,28 @@ test("an abort that comes when all is done gives it back", async () => {
   await until(() => server.uploads.size === 0);
 });
 
-test("revert gives an upload back; FilePond hears when that fails", async () => {
+/** Call `revert`, as FilePond does it. */
+const revert = (input, token) => new Promise((load, error) => serverOf(input).revert(token, load, (text) => error(new Error(text))));
+
+test("revert gives an upload back, and tries again what passes", async (t) => {
   const { input } = page();
   const { last } = process(input, file("reverted"));
   await until(() => last() === "load");
-  await new Promise((load, error) => serverOf(input).revert("token 1 of reverted", load, error));
-  assert.equal(server.uploads.size, 0);
-  server.fault = ({ say }) => say(503, "{}");
-  await assert.rejects(new Promise((load, error) => serverOf(input).revert("token 2", load, (text) => error(new Error(text)))));
+  hurry(t);
+  let failed = 0;
+  server.fault = ({ what, say }) => what === "abort/" && failed++ < 2 && say(503, "{}");
+  await revert(input, "token 1 of reverted");
+  assert.deepEqual([server.uploads.size, server.count("abort/")], [0, 3]);
+});
+
+test("FilePond hears why a revert fails, in the server's words or ours, and in the language of the form", async () => {
+  const { input } = page("name=docs", "", "lang=de-AT");
+  const languages = [];
+  server.fault = ({ request, say }) => languages.push(request.headers["accept-language"]) && say(403, '{"error": "Nicht erlaubt."}');
+  await assert.rejects(revert(input, "token of another"), { message: "Nicht erlaubt." });
+  server.fault = ({ say }) => say(401);
+  await assert.rejects(revert(input, "token of another"), { message: "Bitte melden Sie sich in einem anderen Tab neu an." });
+  assert.deepEqual(languages, ["de-AT"]);
 });
 
 test("FilePond's hidden inputs hold the tokens under the field's name", async () => {
@@ -201,6 +215,52 @@ test("the server's sentences stand below, until the file is removed or tried aga
   assert.equal(note(), "b: Not allowed.");
   await pond.processFile(named("b"));
   assert.equal(note(), "");
+});
+
+test("two files of one name have a sentence each", async () => {
+  const { form, input, save } = page();
+  const pond = await create(input);
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  await pond.addFiles([file("a"), file("a", 7)]);
+  await until(() => note() === "a: Not allowed. a: Not allowed.");
+  const [first, second] = pond.getFiles();
+  pond.removeFile(first);
+  await until(() => note() === "a: Not allowed.");
+  const seen = submits(form);
+  save.click();
+  assert.deepEqual([note(), seen], ["a: Not allowed.", []]);
+  pond.removeFile(second);
+  await until(() => note() === "");
+});
+
+test("what a plugin has made of a file has the file's sentence, and ends with it", async () => {
+  const { form, input, save } = page();
+  FilePond.registerPlugin(({ addFilter }) => {
+    addFilter("PREPARE_OUTPUT", async (one) => (/png$/.test(one.name) ? file(one.name.replace(/png$/, "jpg"), 5) : one));
+    return {};
+  });
+  const pond = await create(input);
+  // FilePond tells later what it has done.
+  const told = [];
+  for (const what of ["preparefile", "removefile"]) pond.on(what, () => told.push(what));
+  server.fault = ({ what, say }) => what === "presign/" && say(403, '{"error": "Not allowed."}');
+  await pond.addFiles([file("a.png"), file("b.png")]);
+  await until(() => note().length === 2 * "a.jpg: Not allowed. ".length - 1 && told.length === 2);
+  const seen = submits(form);
+  const [a, b] = pond.getFiles().sort((one, other) => (one.filename < other.filename ? -1 : 1));
+  pond.removeFile(a);
+  await until(() => note() === "b.jpg: Not allowed.");
+  save.click();
+  assert.deepEqual([note(), seen], ["b.jpg: Not allowed.", []]);
+  let go;
+  server.fault = ({ what }) => what === "PUT" && new Promise((resolve) => (go = resolve));
+  pond.processFile(b).catch(() => {});
+  await until(() => go && note() === "");
+  told.length = 0;
+  pond.removeFile(b);
+  await until(() => told.includes("removefile"));
+  go();
+  await until(() => server.uploads.size === 0);
 });
 
 test("the submit waits for the uploads, and is made once, with its button", async () => {

@@ -38,10 +38,10 @@ test("what is packed are the built files, their types, and what every package ha
   assert.equal(text("../LICENSE"), text("../../LICENSE"));
 });
 
-test("the packed file is imported by its name where there is no page, and has the function alone", async () => {
+test("the packed file is imported by its name where there is no page, and has the function, and what the others need of it", async () => {
   run("node", "build.js", "--package");
   const script = 'console.log(typeof document, Object.keys(await import("django-s3upload-direct")).join())';
-  assert.equal(run("node", "--input-type=module", "--eval", script), "undefined upload\n");
+  assert.equal(run("node", "--input-type=module", "--eval", script), "undefined discard,upload\n");
   assert.match(text("../dist/s3upload.js"), /Abbrechen/);
   assert.doesNotMatch(text("../dist/s3upload.js"), /MutationObserver|adoptedStyleSheets|data-s3upload-policy/);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { beInsecure, beSecure, file, hurry, rest, setOnline, until, window } from "./browser.js";
 import { Server } from "./server.js";
-import { upload } from "../src/upload.js";
+import { discard, upload } from "../src/upload.js";
 
 let server;
 before(async () => (server = await new Server().start()));
@@ -159,6 +159,28 @@ test("a signal that comes afterwards takes nothing away", async () => {
   stop.abort();
   await rest();
   assert.equal(server.count("abort/"), 0);
+});
+
+test("an upload that is taken back is gone; what passes is tried again, what does not is said", async (t) => {
+  hurry(t, 50);
+  const { token } = await upload(made(7), options());
+  let faults = 1;
+  server.fault = ({ what, response }) => {
+    if (what !== "abort/" || faults-- <= 0) return undefined;
+    response.destroy();
+    return true;
+  };
+  await discard(token, { endpoint: server.url });
+  assert.deepEqual([server.count("abort/"), server.uploads.size], [2, 0]);
+  refuse("abort/", 403, { error: "Zu spät." });
+  await assert.rejects(discard(token, { endpoint: server.url }), (error) => {
+    assert.deepEqual([error.constructor, error.message], [Error, "Zu spät."]);
+    return true;
+  });
+  refuse("abort/", 401, {});
+  document.documentElement.lang = "fr";
+  await assert.rejects(discard(token, { endpoint: server.url }), { message: /^Reconnectez-vous/ });
+  await assert.rejects(discard(token, { endpoint: server.url, language: "en" }), { message: /^Please sign in/ });
 });
 
 test("a large file that failed goes on where it stopped, for the same field only", async () => {

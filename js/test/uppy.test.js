@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, beforeEach, test } from "node:test";
-import { beInsecure, file, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
+import { beInsecure, button, file, hurry, keptHtml, posted, rest, rows, submits, until, window } from "./browser.js";
 import { note, page, server } from "./lent.js";
 import { Uppy as Uppy6 } from "@uppy/core";
 import { Uppy as Uppy5 } from "uppy-core-5";
@@ -124,6 +124,19 @@ both("a file that is removed is given back, be it done or under way", async (mak
   assert.deepEqual(tokens(), []);
 });
 
+both("giving back is tried again, and nobody waits for it", async (make, t) => {
+  make().use(S3Upload, { input: page().input });
+  let failed = 0;
+  server.fault = ({ what, say }) => what === "abort/" && failed++ < 2 && say(503, "{}");
+  add(file(`given back ${uppy.constructor.VERSION}`));
+  await uppy.upload();
+  hurry(t, 50);
+  uppy.removeFile(uppy.getFiles()[0].id);
+  assert.deepEqual(tokens(), []);
+  await until(() => server.uploads.size === 0);
+  assert.equal(server.count("abort/"), 3);
+});
+
 both("an emptied Uppy leaves what is done with the form, and ends what is under way", async (make) => {
   const { input } = page();
   make().use(S3Upload, { input });
@@ -141,6 +154,68 @@ both("an emptied Uppy leaves what is done with the form, and ends what is under 
   await until(() => server.uploads.size === 1);
   assert.match(rows().join(), /^a.*Uploaded/);
   assert.match(tokens().join(), /of a$/);
+});
+
+both("a removed plugin leaves what is done with the form, in its order, and the page shows it", async (make) => {
+  const { form, input } = page("name=docs multiple", keptHtml("kept"));
+  make().use(S3Upload, { input });
+  add(file("a"), file("b", 35));
+  await uppy.upload();
+  const before = posted(form);
+  assert.match(before.join(), /of a,.* of b,.* of kept$/);
+  uppy.removePlugin(uppy.getPlugin("S3Upload"));
+  await until(() => rows().length === 3);
+  assert.deepEqual(posted(form), before);
+  assert.match(rows().join("\n"), /^a3 bytes · Uploaded\nb35 bytes · Uploaded$/m);
+  assert.equal(server.count("abort/"), 0);
+  button("Remove: a").click();
+  await until(() => server.uploads.size === 1);
+  assert.deepEqual([rows().length, posted(form).length], [2, 2]);
+});
+
+both("so does an emptied Uppy that is destroyed", async (make) => {
+  const { form, input } = page("name=docs required");
+  make().use(S3Upload, { input });
+  add(file("a"));
+  await uppy.upload();
+  uppy.clear();
+  await until(() => rows().length);
+  uppy.destroy();
+  await rest();
+  assert.deepEqual(posted(form), ["docs-s3upload=token 1 of a"]);
+  assert.match(rows().join(), /^a.*Uploaded$/);
+  assert.deepEqual([server.count("abort/"), input.required], [0, false]);
+  // The same input once more: the upload is the form's, as one that was kept.
+  const { VERSION } = make().constructor;
+  uppy.use(S3Upload, { input });
+  add(file(`another ${VERSION}`));
+  await uppy.upload();
+  assert.deepEqual(posted(form), [`docs-s3upload=token 2 of another ${VERSION}`]);
+  uppy.removePlugin(uppy.getPlugin("S3Upload"));
+  await until(() => rows().length === 1);
+  button(`Remove: another ${VERSION}`).click();
+  assert.deepEqual([posted(form), input.required], [[], true]);
+});
+
+both("a plugin that is removed while the submit waits lets the form go", async (make) => {
+  const { form, input, save } = page();
+  make().use(S3Upload, { input });
+  const seen = submits(form);
+  const go = holdBack("PUT");
+  add(file("a"));
+  save.click();
+  await until(() => server.count("PUT") === 1);
+  uppy.removePlugin(uppy.getPlugin("S3Upload"));
+  go();
+  await until(() => server.uploads.size === 0);
+  // The first submit is given up, as after a cancel. The next one is not stopped, not even by another Uppy.
+  make().use(S3Upload, { input });
+  assert.deepEqual(seen, []);
+  await until(() => {
+    save.click();
+    return seen.length === 1;
+  });
+  assert.deepEqual(posted(form), []);
 });
 
 both("the submit starts the uploads, waits for them, and is made once", async (make) => {

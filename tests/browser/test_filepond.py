@@ -14,9 +14,9 @@ from django.core.files.storage import storages
 
 from s3upload.filepond.api import store_upload
 from s3upload.filepond.models import StoredUpload, TemporaryUpload
+from tests.browser.clients import BROWSE, DONE, FAILED, UPLOADING, press, submit_unchecked, wait_for_items
 from tests.browser.conftest import MAKE, Requests
 from tests.browser.page import Page
-from tests.browser.test_filepond_direct import BROWSE, DONE, FAILED, UPLOADING, press, submit_unchecked, wait_for_items
 from tests.conftest import FilesystemStore
 from tests.filepond.conftest import OPEN
 from tests.filepond.remote import Remote, answer

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from s3upload import views
+from tests.browser.clients import (
+    BIG,
+    BROWSE,
+    DONE,
+    FAILED,
+    HELD,
+    NOTE,
+    PENDING,
+    STORES,
+    UPLOADING,
+    items,
+    note,
+    press,
+    submit_unchecked,
+    wait_for_items,
+)
 from tests.browser.conftest import MAKE, LargeFile, Requests
 from tests.browser.page import Page
 from tests.conftest import CallCount, FilesystemStore, S3Store
@@ -17,68 +32,8 @@ from tests.testapp.models import Document
 
 pytestmark = pytest.mark.browser
 
-STORES = pytest.mark.parametrize("store", ["filesystem", "ceph"], indirect=True)
 DOCUMENT = "/forms/document/filepond/"
 SEVERAL = "/forms/several/filepond/"
-BROWSE = ".filepond--browser"
-PENDING = "tmp/"
-HELD = "The form is sent when the uploads are done."
-BIG = 2_000_000
-
-ITEMS = """
-[...document.querySelectorAll(".filepond--item")].map((item) => [
-  item.querySelector(".filepond--file-info-main").textContent,
-  item.dataset.filepondItemState ?? "",
-])
-"""
-DONE = "processing-complete"
-UPLOADING = "busy processing"
-FAILED = "processing-error"
-
-
-def items(page: Page) -> list[list[str]]:
-    """Return the files that FilePond shows: name and state."""
-    shown: list[list[str]] = page.chrome.evaluate(ITEMS.strip())
-    return [[name, " ".join(sorted(state.split()))] for name, state in shown]
-
-
-def wait_for_items(page: Page, *expected: tuple[str, str], timeout: float = 30) -> None:
-    wanted = sorted([name, " ".join(sorted(state.split()))] for name, state in expected)
-    seen: list[Any] = []
-
-    def arrived() -> bool:
-        seen[:] = sorted(items(page))
-        return seen == wanted
-
-    try:
-        page.wait_for(arrived, timeout)
-    except Exception as error:
-        raise AssertionError(f"not {wanted}, but {seen}") from error
-
-
-def note(page: Page) -> str:
-    text: str = page.chrome.evaluate("document.querySelector('.s3upload [role=status]').textContent")
-    return text
-
-
-def press(page: Page, action: str, name: str) -> None:
-    """Click a button of FilePond's beside the file of this name."""
-    button = page.chrome.evaluate(
-        """
-        [...document.querySelectorAll(".filepond--item")]
-          .find((item) => item.querySelector(".filepond--file-info-main").textContent === arguments[0])
-          .querySelector(`.filepond--action-${arguments[1]}`)
-        """.strip(),
-        name,
-        action,
-    )
-    page.chrome.execute_script("arguments[0].click()", button)
-
-
-def submit_unchecked(page: Page) -> None:
-    """Have the server find the error that the browser would find first."""
-    page.chrome.execute_script("document.querySelector('form').noValidate = true")
-    page.submit()
 
 
 @STORES
@@ -197,10 +152,10 @@ def test_cancelled_upload_leaves_nothing_and_the_form_stays(
     page.choose(make_file("report.bin", BIG), into=BROWSE)
     wait_for_items(page, ("report.bin", UPLOADING))
     page.submit()
-    page.chrome.wait_until("document.querySelector('.s3upload [role=status]').textContent")
+    page.chrome.wait_until(NOTE)
     press(page, "abort-item-processing", "report.bin")
     wait_for_items(page)
-    page.chrome.wait_until("!document.querySelector('.s3upload [role=status]').textContent")
+    page.chrome.wait_until(f"!{NOTE}")
     page.hurry()
     page.wait_for(lambda: ceph_store.keys() == [])
     assert requests.posts(DOCUMENT) == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings as site
 from selenium.webdriver.common.keys import Keys
 
 from s3upload import views
+from tests.browser.clients import BIG, HELD, NOTE, PENDING, STORES, note, submit_unchecked, wait_for_files
 from tests.browser.conftest import MAKE, LargeFile, Requests
 from tests.browser.page import Page
 from tests.conftest import CallCount, FilesystemStore, S3Store
@@ -18,14 +18,10 @@ from tests.testapp.models import Document
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("uppy")]
 
-STORES = pytest.mark.parametrize("store", ["filesystem", "ceph"], indirect=True)
 DOCUMENT = "/forms/document/uppy/"
 SEVERAL = "/forms/several/uppy/"
 CHOOSE = ".uppy-Dashboard-input"
 UPLOAD = ".uppy-StatusBar-actionBtn--upload"
-PENDING = "tmp/"
-HELD = "The form is sent when the uploads are done."
-BIG = 2_000_000
 
 # Uppy is modules with bare names in them, which a browser takes from a bundler.
 ENTRY = """
@@ -50,43 +46,9 @@ def uppy(uppy_bundle: Path, settings) -> None:
     settings.STATICFILES_DIRS = [*settings.STATICFILES_DIRS, ("uppy-bundle", uppy_bundle)]
 
 
-STATES = """
-uppies[0].getFiles().map(({ meta, error, progress }) => [
-  meta.name,
-  error ? "failed" : progress.uploadComplete ? "done" : progress.uploadStarted ? "uploading" : "waiting",
-])
-"""
-
-
-def wait_for_files(page: Page, *expected: tuple[str, str], timeout: float = 30) -> None:
-    """Wait until Uppy has these files in these states."""
-    wanted = [list(one) for one in expected]
-    seen: list[Any] = []
-
-    def arrived() -> bool:
-        seen[:] = page.chrome.evaluate(STATES.strip())
-        return seen == wanted
-
-    try:
-        page.wait_for(arrived, timeout)
-    except Exception as error:
-        raise AssertionError(f"not {wanted}, but {seen}") from error
-
-
-def note(page: Page) -> str:
-    text: str = page.chrome.evaluate("document.querySelector('.s3upload [tabindex]').textContent")
-    return text
-
-
 def open_page(page: Page, path: str) -> None:
     page.open(path)
     page.chrome.wait_until("globalThis.uppies !== undefined")
-
-
-def submit_unchecked(page: Page) -> None:
-    """Have the server find the error that the browser would find first."""
-    page.chrome.execute_script("document.querySelector('form').noValidate = true")
-    page.submit()
 
 
 def come_back(page: Page) -> None:
@@ -196,10 +158,10 @@ def test_cancelled_upload_leaves_nothing_and_the_form_stays(
     page.choose(make_file("a.bin", BIG), make_file("b.bin", BIG), into=CHOOSE)
     wait_for_files(page, ("a.bin", "uploading"), ("b.bin", "uploading"))
     page.submit()
-    page.chrome.wait_until("document.querySelector('.s3upload [tabindex]').textContent")
+    page.chrome.wait_until(NOTE)
     page.chrome.execute_script("document.querySelector('.uppy-Dashboard-Item-action--remove').click()")
     wait_for_files(page, ("b.bin", "uploading"))
-    page.chrome.wait_until("!document.querySelector('.s3upload [tabindex]').textContent")
+    page.chrome.wait_until(f"!{NOTE}")
     page.hurry()
     wait_for_files(page, ("b.bin", "done"))
     page.wait_for(lambda: len(ceph_store.keys(PENDING)) == 1)
@@ -461,6 +423,25 @@ def test_removed_plugin_leaves_the_input_to_the_page(
     page.submit()
 
     assert page.result()["saved"] == ["documents/report.bin"]
+
+
+def test_removed_plugin_leaves_the_uploaded_file_with_the_form(
+    page: Page, ceph_store: S3Store, make_file: MAKE, requests: Requests
+) -> None:
+    file = make_file("report.bin", 2048)
+    open_page(page, f"{DOCUMENT}?auto")
+    page.type("[name=title]", "A report")
+    page.choose(file, into=CHOOSE)
+    wait_for_files(page, ("report.bin", "done"))
+    page.chrome.execute_script("uppies[0].removePlugin(uppies[0].getPlugin('S3Upload'))")
+    (row,) = page.wait_for_states("kept", into="[name=file]")
+    assert (row.name, row.meta, row.buttons) == ("report.bin", "2 kB · Uploaded", ["Remove"])
+    # The browser finds nothing that is missing, though the input has no file.
+    page.submit()
+
+    assert page.result()["saved"] == ["documents/report.bin"]
+    assert ceph_store.get("documents/report.bin") == file.read_bytes()
+    assert requests.presigned == 1
 
 
 def test_uppy_of_the_version_before(
