@@ -227,7 +227,14 @@ def test_failed_upload_is_tried_again(
         patch.setattr(views, "grant", lambda *arguments: [{"error": "Not now."}])
         page.choose(make_file("report.bin"), into=BROWSE)
         wait_for_items(page, ("report.bin", FAILED))
-    press(page, "retry-item-processing", "report.bin")
+
+    def retried() -> bool:
+        # FilePond draws its buttons a moment before they do something.
+        if items(page) == [["report.bin", FAILED]]:
+            press(page, "retry-item-processing", "report.bin")
+        return items(page) != [["report.bin", FAILED]]
+
+    page.wait_for(retried)
     wait_for_items(page, ("report.bin", DONE))
     page.submit()
 
