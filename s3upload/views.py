@@ -262,7 +262,7 @@ def check_same_origin(request: HttpRequest) -> None:
     # Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) says it best; it is missing without TLS.
     site = request.headers.get("Sec-Fetch-Site")
     # A request that only asks has no Origin.
-    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    origin = request.headers.get("Origin", request.headers.get("Referer"))
     if site is not None:
         same = site == "same-origin"
     elif origin is not None:
