@@ -34,6 +34,10 @@ OURS = "s3upload.middleware.S3UploadMiddleware"
 OPTIONS = {"bucket_name": "bucket", "access_key": "a", "secret_key": "b", "region_name": "eu-central-1"}
 
 
+# From Django 6.1 on, the checks of a JSONField ask the database.
+pytestmark = pytest.mark.django_db
+
+
 def ours(*, deploy: bool = False) -> list[CheckMessage]:
     messages = run_checks(include_deployment_checks=deploy)
     return [message for message in messages if str(message.id).startswith("s3upload.")]

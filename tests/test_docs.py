@@ -204,6 +204,7 @@ def complaint(settings: Any, id_: str) -> CheckMessage:
     return next(message for message in run_checks(include_deployment_checks=True) if message.id == id_)
 
 
+@pytest.mark.django_db  # from Django 6.1 on, the checks of a JSONField ask the database
 @pytest.mark.parametrize("id_", BROKEN)
 def test_checks_say_what_is_documented(id_: str, settings: Any) -> None:
     message = complaint(settings, id_)
@@ -659,6 +660,7 @@ def test_stores_without_post_are_sent_a_put(name: str) -> None:
     assert presigned["headers"].keys() == {"Content-Type"}
 
 
+@pytest.mark.django_db
 def test_limit_of_the_example_is_one(settings: Any) -> None:
     settings.S3UPLOAD_MAX_SIZE = run("max-size")["S3UPLOAD_MAX_SIZE"]
 

@@ -104,6 +104,7 @@ def test_name_that_no_registry_can_have(name: str) -> None:
         AsyncFieldRegistry(name)
 
 
+@pytest.mark.django_db
 def test_registry_without_addresses_is_said(registry: AsyncFieldRegistry) -> None:
     registry.register_field(Contract._meta.get_field("text"))
 
@@ -113,6 +114,7 @@ def test_registry_without_addresses_is_said(registry: AsyncFieldRegistry) -> Non
     assert "'of-a-test'" in warning.msg
 
 
+@pytest.mark.django_db
 def test_registries_of_the_site_have_addresses() -> None:
     assert not [message for message in run_checks() if (message.id or "").startswith("s3upload_async_uploads")]
     assert default_async_field_registry.reverse("generate-upload-url") == "/async-uploads/generate-upload-url/"

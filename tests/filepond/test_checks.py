@@ -10,6 +10,10 @@ from django.core.checks import run_checks
 from rest_framework.permissions import AllowAny
 
 
+# From Django 6.1 on, the checks of a JSONField ask the database.
+pytestmark = pytest.mark.django_db
+
+
 def ids() -> list[str]:
     return [str(message.id) for message in run_checks() if str(message.id).startswith("s3upload_filepond.")]
 
