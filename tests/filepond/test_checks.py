@@ -9,7 +9,6 @@ import pytest
 from django.core.checks import run_checks
 from rest_framework.permissions import AllowAny
 
-
 # From Django 6.1 on, the checks of a JSONField ask the database.
 pytestmark = pytest.mark.django_db
 
