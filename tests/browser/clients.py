@@ -78,17 +78,15 @@ def wait_for_items(page: Page, *expected: tuple[str, str], timeout: float = 30) 
 
 
 def press(page: Page, action: str, name: str) -> None:
-    """Click a button of FilePond's beside the file of this name."""
-    button = page.chrome.evaluate(
-        """
-        [...document.querySelectorAll(".filepond--item")]
-          .find((item) => item.querySelector(".filepond--file-info-main").textContent === arguments[0])
-          .querySelector(`.filepond--action-${arguments[1]}`)
-        """.strip(),
-        name,
-        action,
-    )
-    page.chrome.execute_script("arguments[0].click()", button)
+    """Click a button of FilePond's beside the file of this name, as soon as it can be clicked."""
+    enabled = """
+    [...document.querySelectorAll(".filepond--item")]
+      .find((item) => item.querySelector(".filepond--file-info-main").textContent === arguments[0])
+      ?.querySelector(`.filepond--action-${arguments[1]}:enabled`)
+    """.strip()
+    # FilePond shows its buttons little by little, and enables them a moment after the file's state has changed.
+    page.wait_for(lambda: page.chrome.evaluate(f"Boolean({enabled})", name, action))
+    page.chrome.execute_script("arguments[0].click()", page.chrome.evaluate(enabled, name, action))
 
 
 # Uppy

@@ -227,14 +227,7 @@ def test_failed_upload_is_tried_again(
         patch.setattr(views, "grant", lambda *arguments: [{"error": "Not now."}])
         page.choose(make_file("report.bin"), into=BROWSE)
         wait_for_items(page, ("report.bin", FAILED))
-
-    def retried() -> bool:
-        # FilePond draws its buttons a moment before they do something.
-        if items(page) == [["report.bin", FAILED]]:
-            press(page, "retry-item-processing", "report.bin")
-        return items(page) != [["report.bin", FAILED]]
-
-    page.wait_for(retried)
+    press(page, "retry-item-processing", "report.bin")
     wait_for_items(page, ("report.bin", DONE))
     page.submit()
 
