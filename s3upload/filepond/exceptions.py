@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import BadRequest, ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
@@ -45,13 +45,13 @@ class FetchOff(NotAllowed):
     default_message = _("Files are not fetched from other addresses here.")
 
 
-class FetchRefused(InvalidRequest, BadRequest):
+class FetchRefused(Malformed):
     """Raised when an address is none that a file can be fetched from, whoever answers there."""
 
     default_message = _("A file can only be fetched from an address that begins with https:// or http://.")
 
 
-class FetchFailed(InvalidRequest, BadRequest):
+class FetchFailed(Malformed):
     """
     Raised when there is no file to be had: what is there may not be reached, does not answer, or has something else.
 
@@ -61,7 +61,7 @@ class FetchFailed(InvalidRequest, BadRequest):
     default_message = _("No file could be fetched from this address.")
 
 
-class FetchTooLarge(InvalidRequest, BadRequest):
+class FetchTooLarge(Malformed):
     """
     Raised when a remote file has more bytes than may be fetched.
 

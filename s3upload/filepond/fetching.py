@@ -31,7 +31,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ..conf import conf
-from ..policy import DEFAULT_TYPE, clean_file_name
+from ..policy import DEFAULT_TYPE, clean_file_name, media_type
 from .addresses import Allowed, ascii_host
 from .exceptions import FetchFailed, FetchRefused, FetchTooLarge
 
@@ -55,9 +55,6 @@ HEADERS = {
     "User-Agent": "django-s3upload-direct",
 }
 
-# RFC 9110, section 8.3.1, and no longer than a column for it.
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
-
 # Those that every recipient knows: RFC 8187, section 3.2.
 _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
 
@@ -75,7 +72,7 @@ class Fetched:
 
     def __init__(self, target: Target, response: HTTPResponse, max_size: int) -> None:
         self.name = clean_file_name(_disposed_name(response.headers) or target.name)
-        self.content_type = _content_type(response.headers)
+        self.content_type = media_type(response.headers.get("Content-Type", "")) or DEFAULT_TYPE
         self.size = _announced_size(target, response)
         if self.size is not None and self.size > max_size:
             raise FetchTooLarge(max_size)
@@ -349,11 +346,6 @@ def _announced_size(target: Target, response: HTTPResponse) -> int | None:
     if announced or re.fullmatch(r"[0-9]{1,18}", size) is None:
         raise _failed(target, "the answer's length is no number")
     return int(size)
-
-
-def _content_type(headers: HTTPMessage) -> str:
-    declared = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return declared if _MEDIA_TYPE.fullmatch(declared) else DEFAULT_TYPE
 
 
 def _disposed_name(headers: HTTPMessage) -> str:
